@@ -1,0 +1,1 @@
+"""The nouns of an AI compute centre, frozen and complete once built."""
