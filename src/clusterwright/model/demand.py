@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from clusterwright import documents
+from clusterwright.model.bounds import above_zero
 from clusterwright.units import (
     Bytes,
     BytesPerSecond,
@@ -122,7 +123,7 @@ class Training:
             if value is not None and value <= 0:
                 msg = f"{name.removeprefix('num_')} is {value:g}; it must be above zero"
                 raise ValueError(msg)
-        _above_zero(within=self.within_s, every=self.every_s)
+        above_zero(within=self.within_s, every=self.every_s)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,7 +137,7 @@ class Spread:
 
     def __post_init__(self) -> None:
         """Refuse a spread that runs backwards."""
-        _above_zero(median=self.median_s)
+        above_zero(median=self.median_s)
         if self.p95_s < self.median_s:
             msg = "p95 is below the median; swap them or mend one"
             raise ValueError(msg)
@@ -151,7 +152,7 @@ class Wait:
 
     def __post_init__(self) -> None:
         """Refuse a wait of nothing."""
-        _above_zero(p95=self.p95_s)
+        above_zero(p95=self.p95_s)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -162,7 +163,7 @@ class Experiments:
     """What people call the stream."""
     jobs_per_day: PerDay
     """Jobs submitted on an average day; above zero."""
-    gpus_fraction: Mapping[int, Fraction]
+    gpus_fraction: Mapping[documents.WholeKey, Fraction]
     """Share of the jobs by GPUs each asks for; the shares sum to one."""
     duration: Spread
     """Run time of a job."""
@@ -198,7 +199,7 @@ class Case:
 
     def __post_init__(self) -> None:
         """Refuse a case that holds nothing or takes no time."""
-        _above_zero(duration=self.duration_s)
+        above_zero(duration=self.duration_s)
         if self.num_cpus < 1 or self.num_gpus < 0:
             msg = "a case holds at least 1 of cpus, and gpus of 0 or more"
             raise ValueError(msg)
@@ -226,7 +227,7 @@ class Simulation:
         if self.num_cases <= 0:
             msg = f"cases is {self.num_cases:g}; it must be above zero"
             raise ValueError(msg)
-        _above_zero(within=self.within_s, every=self.every_s)
+        above_zero(within=self.within_s, every=self.every_s)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -387,7 +388,7 @@ class Site:
         if self.pue_ratio is not None and self.pue_ratio < 1:
             msg = f"pue is {self.pue_ratio:g}; a facility never draws less than its IT: at least 1"
             raise ValueError(msg)
-        _above_zero(rack_power=self.rack_power_w)
+        above_zero(rack_power=self.rack_power_w)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -411,7 +412,7 @@ class Money:
         if self.per_usd_ratio is not None and self.per_usd_ratio <= 0:
             msg = "per_usd must be above zero"
             raise ValueError(msg)
-        _above_zero(depreciation=self.depreciation_s)
+        above_zero(depreciation=self.depreciation_s)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -475,6 +476,22 @@ class Weights:
             raise ValueError(msg)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """A figure of somebody's document, to be held against the design."""
+
+    what: str
+    """Which figure."""
+    says: str
+    """What the document says."""
+    path: str | None = None
+    """Where the design has the same figure, such as `spec.facility.num_racks`; absent, nowhere."""
+    published: str | None = None
+    """What vendors or papers publish; absent, nothing is known."""
+    source: str
+    """Where the published figure, or else the claim, stands."""
+
+
 @documents.kind("Demand", layout="flat")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Demand:
@@ -498,6 +515,8 @@ class Demand:
     """What runs the jobs; absent, the catalogue's default."""
     objective: Goal | Weights = "cost"
     """What the plan makes small among the designs that meet the demand."""
+    claims: tuple[Claim, ...] = ()
+    """Figures of a source document or an offer, which the report holds against the design."""
 
     def __post_init__(self) -> None:
         """Refuse an empty demand and names used twice."""
@@ -508,11 +527,4 @@ class Demand:
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
             msg = f"workload names are used twice: {', '.join(twice)}; each name stands once"
-            raise ValueError(msg)
-
-
-def _above_zero(**values: float | None) -> None:
-    for name, value in values.items():
-        if value is not None and value <= 0:
-            msg = f"{name} is {value:g}; it must be above zero"
             raise ValueError(msg)

@@ -118,16 +118,18 @@ class Alternative:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Deviation:
-    """A place where the source document and published vendor data differ."""
+    """A claim of the demand held against this design and against published data."""
 
     what: str
     """Which figure."""
     source_says: str
     """What the source document says."""
     published: str
-    """What vendors publish."""
+    """What vendors or papers publish; empty when nothing is known."""
     design: str
-    """What this design does about it."""
+    """The figure of this design; empty when the design has none of the kind."""
+    agrees: bool
+    """True when the design has the claimed figure and nothing published differs from it."""
     source: str
     """Where the published figure stands."""
 
@@ -191,7 +193,7 @@ class DesignSpec:
     alternatives: tuple[Alternative, ...]
     """Designs that were weighed, this one included, best first."""
     deviations: tuple[Deviation, ...] = ()
-    """Places where the source document of the demand and vendor data differ."""
+    """The claims of the demand, held against this design and against published data."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,43 @@
+"""What several commands begin with: the catalogue, a demand or a design from a file."""
+
+import os
+from pathlib import Path
+from typing import TypeVar
+
+from clusterwright import catalog, documents
+from clusterwright.catalog import Catalog
+from clusterwright.cli import files
+from clusterwright.errors import UsageError
+from clusterwright.model.demand import Demand
+from clusterwright.model.design import Design
+
+T = TypeVar("T")
+
+
+def the_catalog(overlay: str | None) -> Catalog:
+    """Return the catalogue, with the overlay of the option or of CLUSTERWRIGHT_CATALOG over it.
+
+    Raises
+    ------
+    UsageError
+        If the overlay is not a directory.
+    """
+    name = overlay or os.environ.get("CLUSTERWRIGHT_CATALOG")
+    if name is None:
+        return catalog.load()
+    if not Path(name).is_dir():
+        msg = f"{name}: no such directory; --catalog names a directory of your own parts"
+        raise UsageError(msg)
+    return catalog.load(Path(name))
+
+
+def demand(path: str) -> Demand:
+    """Return the demand in a file."""
+    return documents.read(files.read_bytes(path), Demand, file=path, written_by="people")
+
+
+def design(path: str) -> Design:
+    """Return the design in a file, or in `design.yaml` of a directory."""
+    if path != "-" and Path(path).is_dir():
+        path = str(Path(path) / "design.yaml")
+    return documents.read(files.read_bytes(path), Design, file=path, written_by="machine")

@@ -1,0 +1,176 @@
+"""The entry point: names the commands, runs one, and turns errors into exit codes.
+
+Commands are named by import path and loaded when they are called, so that `--help` and completion
+stay fast.
+"""
+
+import os
+import sys
+from collections.abc import Sequence
+
+from cyclopts import App, CycloptsError
+
+from clusterwright import __version__
+from clusterwright.errors import ClusterwrightError, ExitCode
+
+_COMMANDS: Sequence[tuple[str, str, str]] = (
+    # name, what it does, examples
+    (
+        "init",
+        "Write a first demand file to start from.",
+        "clusterwright init centre.yaml\nclusterwright init --example llama-405b centre.yaml",
+    ),
+    (
+        "plan",
+        "Turn a demand into a complete design, with the reason for every choice.",
+        "clusterwright plan centre.yaml --out build\n"
+        "clusterwright plan centre.yaml -o json | jq .spec.economics.capex_usd",
+    ),
+    (
+        "explain",
+        "Say what a field of the demand means, its default and where that comes from; or why a "
+        "design has a figure.",
+        "clusterwright explain site.cooling\n"
+        "clusterwright explain spec.fabric.planes.compute.num_leaf -f build/design.yaml",
+    ),
+    (
+        "check",
+        "Look for faults in a demand or a design.",
+        "clusterwright check centre.yaml\nclusterwright check build/design.yaml -o sarif",
+    ),
+    (
+        "diff",
+        "Compare two designs figure by figure.",
+        "clusterwright diff before/design.yaml after/design.yaml\n"
+        "clusterwright diff a.yaml b.yaml --exit-code -o json",
+    ),
+    (
+        "estimate",
+        "Hold the models against rows of your own measurements.",
+        "clusterwright estimate fabric fabrics.csv -o csv\n"
+        "clusterwright estimate fabric - -o json < fabrics.csv",
+    ),
+    (
+        "simulate",
+        "Run the digital twin: a design under its demand, or nodes under a trace.",
+        "clusterwright simulate build/design.yaml --demand centre.yaml --days 30\n"
+        "clusterwright simulate --nodes 20 --gpus-per-node 8 --trace jobs.csv.gz --policy fifo",
+    ),
+    (
+        "report",
+        "Write the report of a design again, for example in another language.",
+        "clusterwright report build/design.yaml --out report.html\n"
+        "clusterwright report build/design.yaml --lang zh --out bericht.html",
+    ),
+    (
+        "catalog",
+        "Show what can be bought, with its sources.",
+        "clusterwright catalog accelerators\nclusterwright catalog regions --filter country=China",
+    ),
+    (
+        "schema",
+        "Print the JSON Schema of a kind of document.",
+        "clusterwright schema Demand > demand.schema.json\nclusterwright schema Design",
+    ),
+    (
+        "doctor",
+        "Look at this machine: what works here and what would enable the rest.",
+        "clusterwright doctor\nclusterwright doctor -o json",
+    ),
+    (
+        "demo",
+        "Plan the worked case, run its month in the twin and show the report.",
+        "clusterwright demo\nclusterwright demo --out demo-out -q",
+    ),
+    (
+        "completion",
+        "Print the completion script of a shell.",
+        "clusterwright completion bash > ~/.local/share/bash-completion/completions/clusterwright\n"
+        "clusterwright completion zsh",
+    ),
+)
+
+
+def build_app() -> App:
+    """Return the command line with every command named and none loaded."""
+    app = App(
+        name="clusterwright",
+        help="An AI compute centre as code: plan it, prove it, run it.",
+        help_epilogue=_examples(
+            "clusterwright demo\nclusterwright plan examples/autonomous-driving/centre.yaml --out build"
+        ),
+        version=__version__,
+        version_flags=["--version"],
+        result_action="return_value",
+        help_format="plaintext",
+    )
+    for name, help_text, examples in _COMMANDS:
+        app.command(
+            f"clusterwright.cli.{name}:{name}",
+            name=name,
+            help=help_text,
+            help_epilogue=_examples(examples),
+        )
+    return app
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line and leave with its exit code."""
+    sys.exit(run(arguments))
+
+
+def run(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code.
+
+    0 done and the answer is yes, 1 done and the answer is no, 2 wrong use or invalid input,
+    3 target missing, 4 conflict, 70 our bug, 130 interrupted.
+    """
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    app = build_app()
+    try:
+        if not words:
+            app.help_print()
+            return ExitCode.OK
+        result = app(words, exit_on_error=False, print_error=False)
+        sys.stdout.flush()
+    except CycloptsError as error:
+        _say(f"{' '.join(['clusterwright', *words[:1]])}: {error}\nSee `clusterwright --help`.")
+        return ExitCode.USAGE
+    except ClusterwrightError as error:
+        _say(str(error))
+        return error.exit_code
+    except KeyboardInterrupt:
+        _say("interrupted")
+        return ExitCode.INTERRUPTED
+    except BrokenPipeError:
+        # The reader closed early (`| head`): leave quietly, and keep Python from flushing again.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return ExitCode.OK
+    except Exception as error:  # noqa: BLE001 - the last door: any other error is a bug of ours
+        return _bug(error, words)
+    return result if isinstance(result, int) else ExitCode.OK
+
+
+def _bug(error: BaseException, words: Sequence[str]) -> int:
+    import tempfile
+    import traceback
+    from pathlib import Path
+
+    text = "".join(traceback.format_exception(error))
+    with tempfile.NamedTemporaryFile(
+        "w", prefix="clusterwright-bug-", suffix=".txt", delete=False
+    ) as report:
+        report.write(f"clusterwright {__version__}\ncommand: {' '.join(words)}\n\n{text}")
+    _say(
+        f"This is a fault of clusterwright ({type(error).__name__}: {error}).\n"
+        f"The report is in {Path(report.name)}; please attach it when you tell us."
+    )
+    return ExitCode.BUG
+
+
+def _say(text: str) -> None:
+    sys.stderr.write(text.rstrip("\n") + "\n")
+
+
+def _examples(text: str) -> str:
+    return "Examples:\n" + "\n".join(f"  {line}" for line in text.splitlines())

@@ -1,0 +1,49 @@
+"""`clusterwright report`: the report of a design, once more."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from clusterwright import report as reporting
+from clusterwright.cli import files, load
+from clusterwright.cli.common import Common
+from clusterwright.cli.progress import Progress
+from clusterwright.errors import ExitCode
+
+
+def report(
+    design: str,
+    *,
+    out: Annotated[str, Parameter(name="--out")] = "-",
+    lang: str = "en",
+    dry_run: Annotated[bool, Parameter(negative=())] = False,
+    common: Common | None = None,
+) -> int:
+    """Write the report of a design, for example in another language.
+
+    Parameters
+    ----------
+    design
+        The design (`design.yaml`), the directory it is in, or `-` for stdin.
+    out
+        File to write; `-` is stdout.
+    lang
+        Language: en or zh.
+    dry_run
+        Build the report in full, write nothing.
+    """
+    common = common or Common()
+    reporting.check_language(lang)
+    with Progress(common).step("building the report"):
+        page = reporting.html(load.design(design), lang=lang)
+    if dry_run:
+        return ExitCode.OK
+    if out == "-":
+        sys.stdout.write(page)
+    else:
+        path = Path(out)
+        files.write_directory(str(path.parent), {path.name: page})
+        Progress(common).say(f"wrote {out}")
+    return ExitCode.OK
