@@ -1,0 +1,184 @@
+"""Which port goes to which: the wiring of a plane as arrays, so that 100,000 endpoints are quick.
+
+Endpoints are numbered device by device in the order of the attachments. On a rail-optimised plane
+port r of the servers of one group goes to leaf r of that group; servers that fill no whole group are
+wired one after the other. Uplinks are spread so that every pair has equally many.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from clusterwright.fabric.planes import switch_ports
+from clusterwright.model.network import Plane
+
+Indices = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wiring:
+    """The links of a plane; all arrays of one level have one length."""
+
+    node_device: Indices
+    """`(num_node_links,)` device of each node link, counted over all attachments."""
+    node_port: Indices
+    """`(num_node_links,)` port of that device, from 0."""
+    node_leaf: Indices
+    """`(num_node_links,)` leaf that it goes to."""
+    node_leaf_port: Indices
+    """`(num_node_links,)` port of that leaf, from 0."""
+    node_leg: Indices
+    """`(num_node_links,)` leg of a splitter on that port; 0 where the port is not split."""
+    up_leaf: Indices
+    """`(num_leaf_spine,)` leaf of each uplink."""
+    up_leaf_port: Indices
+    """`(num_leaf_spine,)` its port there."""
+    up_spine: Indices
+    """`(num_leaf_spine,)` spine that it goes to."""
+    up_spine_port: Indices
+    """`(num_leaf_spine,)` its port there."""
+    core_spine: Indices
+    """`(num_spine_core,)` spine of each link to a core."""
+    core_spine_port: Indices
+    """`(num_spine_core,)` its port there."""
+    core_core: Indices
+    """`(num_spine_core,)` core that it goes to."""
+    core_core_port: Indices
+    """`(num_spine_core,)` its port there."""
+
+
+def wiring(plane: Plane) -> Wiring:
+    """Return the wiring of a plane."""
+    device, port, slot, leg = _slots(plane)
+    if plane.levels == 0:
+        return _assemble(device, port, slot, slot, leg, _nothing(), _nothing())
+    down = _down_ports(plane)
+    if plane.num_rails > 1 and len(plane.attachments) == 1:
+        leaf, leaf_port = _rails(device, port, plane.num_rails, down, plane.num_leaf)
+    else:
+        leaf, leaf_port = slot // down, slot % down
+    return _assemble(device, port, leaf, leaf_port, leg, _uplinks(plane, down), _core_links(plane))
+
+
+def _down_ports(plane: Plane) -> int:
+    if plane.num_leaf_spine_cables and plane.num_spine:
+        return plane.radix - plane.num_leaf_spine_cables // plane.num_leaf
+    return plane.radix
+
+
+def _slots(plane: Plane) -> tuple[Indices, Indices, Indices, Indices]:
+    """Return device, port, switch-port slot and splitter leg of every node link."""
+    parts: list[tuple[Indices, Indices, Indices, Indices]] = []
+    first_device = first_slot = 0
+    for one in plane.attachments:
+        links = np.arange(one.num_devices * one.num_ports, dtype=np.int64)
+        share = max(1, int(plane.port_bytes_per_s // one.port_bytes_per_s))
+        parts.append(
+            (
+                first_device + links // one.num_ports,
+                links % one.num_ports,
+                first_slot + links // share,
+                links % share,
+            )
+        )
+        first_device += one.num_devices
+        first_slot += switch_ports(one, plane.port_bytes_per_s)
+    if not parts:
+        return (_empty(), _empty(), _empty(), _empty())
+    device, port, slot, leg = (np.concatenate(column) for column in zip(*parts, strict=True))
+    return device, port, slot, leg
+
+
+def _rails(
+    device: Indices, port: Indices, rails: int, down: int, num_leaf: int
+) -> tuple[Indices, Indices]:
+    group, place = device // down, device % down
+    whole = (group + 1) * rails <= num_leaf
+    full_groups = int(group[whole].max()) + 1 if whole.any() else 0
+    last = device // down >= full_groups
+    in_group = device.max() + 1 - full_groups * down if device.size else 0
+    leaf = group * rails + port
+    leaf_port = place.copy()
+    if last.any() or (0 < in_group < down and (full_groups + 1) * rails > num_leaf):
+        rest = (device - full_groups * down) * rails + port
+        leaf = np.where(last, full_groups * rails + rest // down, leaf)
+        leaf_port = np.where(last, rest % down, leaf_port)
+    return leaf, leaf_port
+
+
+def _uplinks(plane: Plane, down: int) -> tuple[Indices, Indices, Indices, Indices]:
+    if not plane.num_leaf_spine_cables:
+        return _nothing()
+    up = plane.radix - down if plane.levels > 1 else 0
+    up = plane.num_leaf_spine_cables // plane.num_leaf
+    links = np.arange(plane.num_leaf_spine_cables, dtype=np.int64)
+    leaf, place = links // up, links % up
+    if plane.levels == 2:  # noqa: PLR2004 - levels
+        each = up // plane.num_spine if plane.num_spine <= up else 1
+        spine = np.minimum(place // max(each, 1), plane.num_spine - 1)
+        spine_port = leaf * max(each, 1) + place % max(each, 1)
+        return leaf, down + place, spine, spine_port
+    half = plane.radix // 2
+    spines_of_pod = max(1, half * up // half)
+    pod = leaf // half
+    first = pod * spines_of_pod
+    width = np.minimum(spines_of_pod, plane.num_spine - first)
+    spine = first + (place + leaf) % width
+    return leaf, down + place, spine, _running(spine)
+
+
+def _core_links(plane: Plane) -> tuple[Indices, Indices, Indices, Indices]:
+    if not plane.num_spine_core_cables:
+        return _nothing()
+    links = np.arange(plane.num_spine_core_cables, dtype=np.int64)
+    half = plane.radix // 2
+    spine = np.minimum(links // half, plane.num_spine - 1)
+    core = links % plane.num_core
+    return spine, half + links % half, core, _running(core)
+
+
+def _running(keys: Indices) -> Indices:
+    """Return for each element how many equal ones stand before it."""
+    order = np.argsort(keys, kind="stable")
+    ordered = keys[order]
+    starts = np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]])
+    lengths = np.diff(np.r_[starts, ordered.size])
+    place = np.arange(ordered.size) - np.repeat(starts, lengths)
+    result = np.empty_like(place)
+    result[order] = place
+    return result
+
+
+def _assemble(
+    device: Indices,
+    port: Indices,
+    leaf: Indices,
+    leaf_port: Indices,
+    leg: Indices,
+    up: tuple[Indices, Indices, Indices, Indices],
+    core: tuple[Indices, Indices, Indices, Indices],
+) -> Wiring:
+    return Wiring(
+        node_device=device,
+        node_port=port,
+        node_leaf=leaf,
+        node_leaf_port=leaf_port,
+        node_leg=leg,
+        up_leaf=up[0],
+        up_leaf_port=up[1],
+        up_spine=up[2],
+        up_spine_port=up[3],
+        core_spine=core[0],
+        core_spine_port=core[1],
+        core_core=core[2],
+        core_core_port=core[3],
+    )
+
+
+def _empty() -> Indices:
+    return np.zeros(0, dtype=np.int64)
+
+
+def _nothing() -> tuple[Indices, Indices, Indices, Indices]:
+    return _empty(), _empty(), _empty(), _empty()
