@@ -1,0 +1,53 @@
+"""Accelerators at work: how fast they train and serve, and how many the work takes."""
+
+from clusterwright.compute.memory import memory_bytes
+from clusterwright.compute.queueing import Offered, gpus_needed, lognormal, offered, wait_p95_s
+from clusterwright.compute.serving import (
+    Throughput,
+    demanded_tokens_per_s,
+    serving_accelerators,
+    throughput,
+)
+from clusterwright.compute.sharing import (
+    has_profile,
+    mig_profile,
+    processing_cores,
+    seat_gpus,
+    simulation_cores,
+    simulation_gpus,
+)
+from clusterwright.compute.training import (
+    Hardware,
+    accelerators_needed,
+    replica_of,
+    rounded_up,
+    strategies,
+)
+from clusterwright.compute.work import Shape, TrainingWork, shape_of
+
+__all__ = [
+    "Hardware",
+    "Offered",
+    "Shape",
+    "Throughput",
+    "TrainingWork",
+    "accelerators_needed",
+    "demanded_tokens_per_s",
+    "gpus_needed",
+    "has_profile",
+    "lognormal",
+    "memory_bytes",
+    "mig_profile",
+    "offered",
+    "processing_cores",
+    "replica_of",
+    "rounded_up",
+    "seat_gpus",
+    "serving_accelerators",
+    "shape_of",
+    "simulation_cores",
+    "simulation_gpus",
+    "strategies",
+    "throughput",
+    "wait_p95_s",
+]
