@@ -58,13 +58,13 @@ class Rent:
 
     offer: str
     """Cloud offer of the catalogue; empty when none is known for the accelerator."""
-    price_usd_per_accelerator_hour: UsdPerAcceleratorHour
+    offer_usd_per_accelerator_hour: UsdPerAcceleratorHour
     """Its price."""
     rent_usd: Usd
     """Renting for the life of the equipment at the planned utilisation."""
     build_usd: Usd
     """Building and running for the same time."""
-    break_even_fraction: Ratio
+    break_even_ratio: Ratio
     """Utilisation above which building is cheaper; above 1, renting always is."""
     cheaper: Literal["build", "rent"]
     """Which is cheaper at the planned utilisation."""
