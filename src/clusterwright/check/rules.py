@@ -64,11 +64,11 @@ def _conflicts(design: Design) -> Found:
 
 
 def _hot_racks(design: Design) -> Found:
-    for rack in design.spec.facility.racks:
-        if rack.power_w > rack.limit_w:
+    for group in design.spec.facility.groups:
+        if group.fullest_power_w > group.limit_w:
             yield (
-                f"spec.facility.racks[{rack.name}].power_w",
-                f"{show(rack.power_w, Watts)} in a rack of {show(rack.limit_w, Watts)}",
+                f"spec.facility.groups[{group.name}].device_power_w",
+                f"{show(group.fullest_power_w, Watts)} in a rack of {show(group.limit_w, Watts)}",
             )
 
 

@@ -1,5 +1,6 @@
 """The bill: lines that sum to the capex, lines that sum to the yearly cost, and what follows."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 

@@ -1,13 +1,12 @@
 """Racks, power, cooling and energy."""
 
 from clusterwright.facility.energy import Supply, mean_power_w, supply_of
-from clusterwright.facility.hall import Hall, RackGroup, lay_out, servers_per_rack
+from clusterwright.facility.hall import Hall, lay_out, servers_per_rack
 from clusterwright.facility.power import FacilityNeeds, assemble
 
 __all__ = [
     "FacilityNeeds",
     "Hall",
-    "RackGroup",
     "Supply",
     "assemble",
     "lay_out",

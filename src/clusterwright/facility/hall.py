@@ -4,44 +4,14 @@ Racks are grouped by what stands in them; groups follow each other row by row, c
 the network racks in the middle of it, so that the longest cables are short.
 """
 
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from clusterwright.model.facility import Rack, RackItem
-from clusterwright.units import Metres, Watts
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RackGroup:
-    """Racks that hold devices of one kind."""
-
-    name: str
-    """Prefix of the racks' names, such as `training`."""
-    kind: str
-    """Compute, storage, network or management."""
-    part: str
-    """Part of the catalogue."""
-    device: str
-    """Prefix of the devices' names."""
-    num_devices: int
-    """Devices in all racks of the group."""
-    per_rack: int
-    """Devices in a full rack."""
-    units: int
-    """Rack units of one device."""
-    device_power_w: Watts
-    """What one device draws at most."""
-    limit_w: Watts
-    """What one rack can be fed and cooled."""
-
-    @property
-    def num_racks(self) -> int:
-        """Racks of the group."""
-        return math.ceil(self.num_devices / self.per_rack)
+from clusterwright.model.facility import Rack, RackGroup, RackItem
+from clusterwright.units import Metres
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,26 +36,24 @@ class Hall:
 
     def rack_of(self, group: RackGroup, device: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
         """Return the rack of each device of a group, devices counted from 0."""
-        return self.first_rack[group.name] + device // group.per_rack
+        return self.first_rack[group.name] + device // group.num_per_rack
 
-    def racks(self, *, most: int) -> tuple[Rack, ...]:
-        """Return every rack with what stands in it; nothing when there are more than `most`."""
-        if self.num_racks > most:
-            return ()
-        return tuple(
-            self._rack(group, number) for group in self.groups for number in range(group.num_racks)
-        )
+    def racks(self) -> Iterator[Rack]:
+        """Yield every rack with what stands in it."""
+        for group in self.groups:
+            for number in range(group.num_racks):
+                yield self._rack(group, number)
 
     def _rack(self, group: RackGroup, number: int) -> Rack:
         place = self.first_rack[group.name] + number
-        first = number * group.per_rack
-        count = min(group.per_rack, group.num_devices - first)
+        first = number * group.num_per_rack
+        count = min(group.num_per_rack, group.num_devices - first)
         items = tuple(
             RackItem(
                 device=f"{group.device}-{first + i + 1:03d}",
                 part=group.part,
-                lowest_unit=1 + i * group.units,
-                num_units=group.units,
+                lowest_unit=1 + i * group.num_units,
+                num_units=group.num_units,
                 power_w=group.device_power_w,
             )
             for i in range(count)

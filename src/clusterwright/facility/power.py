@@ -17,8 +17,6 @@ from clusterwright.units import (
     format as show,
 )
 
-MOST_RACKS_LISTED = 1200  # more are counted, not listed, so that a design stays readable
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FacilityNeeds:
@@ -66,7 +64,7 @@ def assemble(
         cooling=needs.cooling,
         num_racks=hall.num_racks,
         num_compute_racks=needs.num_compute_racks,
-        racks=hall.racks(most=MOST_RACKS_LISTED),
+        groups=hall.groups,
         it_power_w=it_w,
         compute_it_power_w=_total(
             [one for one in needs.servers if one.name in needs.compute_pools]

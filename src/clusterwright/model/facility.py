@@ -1,6 +1,8 @@
 """Racks, power, cooling and energy of a design."""
 
+import math
 from dataclasses import dataclass
+from typing import Literal
 
 from clusterwright.units import (
     Fraction,
@@ -12,6 +14,9 @@ from clusterwright.units import (
     UsdPerJoule,
     Watts,
 )
+
+
+RackKind = Literal["compute", "network", "service", "storage", "management"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,12 +37,12 @@ class RackItem:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rack:
-    """One rack, or a group of racks filled alike."""
+    """One rack with what stands in it, and its place in the hall."""
 
     name: str
-    """Name of the first rack of the group, such as `training-rack-001`."""
-    kind: str
-    """Compute, storage, network or management."""
+    """Name, such as `training-rack-001`."""
+    kind: RackKind
+    """What stands in it."""
     row: int
     """Row in the hall, counted from 1."""
     position: int
@@ -52,6 +57,40 @@ class Rack:
     """What its devices draw at most."""
     limit_w: Watts
     """What it can be fed and cooled."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RackGroup:
+    """Racks that hold devices of one kind; groups follow each other row by row."""
+
+    name: str
+    """Prefix of the racks' names, such as `training`."""
+    kind: RackKind
+    """What stands in them."""
+    part: str
+    """Part of the catalogue."""
+    device: str
+    """Prefix of the devices' names."""
+    num_devices: int
+    """Devices in all racks of the group."""
+    num_per_rack: int
+    """Devices in a full rack."""
+    num_units: int
+    """Rack units of one device."""
+    device_power_w: Watts
+    """What one device draws at most."""
+    limit_w: Watts
+    """What one rack can be fed and cooled."""
+
+    @property
+    def num_racks(self) -> int:
+        """Racks of the group."""
+        return math.ceil(self.num_devices / self.num_per_rack)
+
+    @property
+    def fullest_power_w(self) -> float:
+        """What the fullest rack draws at most."""
+        return min(self.num_per_rack, self.num_devices) * self.device_power_w
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,8 +115,8 @@ class Facility:
     """Racks in all."""
     num_compute_racks: int
     """Racks of the pools on the compute plane."""
-    racks: tuple[Rack, ...]
-    """Every rack with its place; empty when there are more than the report would draw."""
+    groups: tuple[RackGroup, ...]
+    """Racks by what stands in them, in the order in which they stand in the hall."""
     it_power_w: Watts
     """What all IT draws at most, by nameplate."""
     compute_it_power_w: Watts

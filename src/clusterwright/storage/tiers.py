@@ -1,18 +1,24 @@
 """Lake, hot, block and local tier, each sized by the demand that needs most of it."""
 
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
 
+from clusterwright.errors import UsageError
 from clusterwright.model.design import Derivation
 from clusterwright.model.parts import StorageSystem
 from clusterwright.model.storage import CheckpointPlan, Storage, Tier, TierName
 from clusterwright.storage.schemes import Scheme, replicas
-from clusterwright.units import Bytes, BytesPerSecond, Fraction, format as show
+from clusterwright.units import Bytes, BytesPerSecond, Fraction, Seconds, format as show
+
+_LEAST_APPLIANCES = 2  # a single appliance takes the tier down when it is serviced
+_ROUNDING = 1e-9  # of a server; what float arithmetic may be off, so that 12.000…01 stays 12
+_CHECKPOINT_TIERS: tuple[TierName, ...] = ("hot", "lake", "block")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StorageNeeds:
-    """What the work asks of storage."""
+    """What the work asks of storage; 0 means that nothing is asked."""
 
     lake_bytes: Bytes
     """Data that the lake holds when it is full."""
@@ -31,13 +37,21 @@ class StorageNeeds:
     block_bytes: Bytes
     """Block storage for databases and boot volumes."""
     block_replicas: int
-    """Copies of each block."""
+    """Copies of each block, at least 1."""
     local_bytes: Bytes
     """NVMe in all servers of the pools."""
     num_local_servers: int
     """Servers that hold it."""
     checkpoint_bytes: Bytes
     """Largest full checkpoint; 0 when nothing trains."""
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be asked: less than nothing, or more than everything."""
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if isinstance(value, float | int) and not 0 <= value < math.inf:
+                msg = f"{field.name} is {value:g}; it must be 0 or more, and finite"
+                raise UsageError(msg)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,83 +70,129 @@ class Systems:
     """What a rack can be fed and cooled."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Ask:
+    """What is asked of one tier."""
+
+    name: TierName
+    system: StorageSystem
+    scheme: Scheme
+    stored_bytes: float
+    read_bytes_per_s: float = 0.0
+    write_bytes_per_s: float = 0.0
+
+    @property
+    def overhead(self) -> float:
+        """Raw bytes for one stored byte; usable capacity has the system's own code in it."""
+        return 1.0 if self.system.usable else self.scheme.overhead_ratio
+
+    @property
+    def each_bytes(self) -> float:
+        """Stored bytes that one server takes."""
+        return self.system.raw_bytes * self.system.fill_fraction / self.overhead
+
+
 def size(needs: StorageNeeds, systems: Systems) -> tuple[Storage, tuple[Derivation, ...]]:
-    """Return the storage of a design and how its figures came about."""
+    """Return the storage of a design and how its figures came about.
+
+    The servers of a tier are the most that capacity, read, write or the failure domains of its
+    code need. A tier that stores nothing is left out; only the hot tier may be asked for its rates
+    alone.
+
+    Raises
+    ------
+    UsageError
+        If the hot tier is to stand on a system that states raw capacity and no code.
+    """
+    asked = [
+        _Ask(
+            name="lake",
+            system=systems.lake,
+            scheme=needs.scheme,
+            stored_bytes=needs.lake_bytes,
+            read_bytes_per_s=needs.lake_read_bytes_per_s,
+            write_bytes_per_s=needs.lake_write_bytes_per_s,
+        ),
+        _Ask(
+            name="hot",
+            system=systems.hot,
+            scheme=replicas(1),
+            stored_bytes=needs.hot_bytes,
+            read_bytes_per_s=needs.hot_read_bytes_per_s,
+            write_bytes_per_s=needs.hot_write_bytes_per_s,
+        ),
+        _Ask(
+            name="block",
+            system=systems.block,
+            scheme=replicas(max(1, needs.block_replicas)),
+            stored_bytes=needs.block_bytes,
+        ),
+    ]
     tiers: list[Tier] = []
-    if needs.lake_bytes > 0:
-        tiers.append(
-            _tier(
-                "lake",
-                systems.lake,
-                needs.scheme,
-                needs.lake_bytes,
-                needs.lake_read_bytes_per_s,
-                needs.lake_write_bytes_per_s,
-                systems,
-            )
-        )
-    if needs.hot_bytes > 0 or needs.hot_read_bytes_per_s > 0:
-        tiers.append(
-            _tier(
-                "hot",
-                systems.hot,
-                None,
-                needs.hot_bytes,
-                needs.hot_read_bytes_per_s,
-                needs.hot_write_bytes_per_s,
-                systems,
-            )
-        )
-    if needs.block_bytes > 0:
-        copies = replicas(needs.block_replicas)
-        tiers.append(_tier("block", systems.block, copies, needs.block_bytes, 0.0, 0.0, systems))
+    derivations: list[Derivation] = []
+    for ask in asked:
+        rates_asked = ask.name == "hot" and (ask.read_bytes_per_s or ask.write_bytes_per_s)
+        if not (ask.stored_bytes or rates_asked):
+            continue
+        if ask.name == "hot":
+            _refuse_raw(ask.system)
+        servers = _servers_by_demand(ask)
+        tier = _tier(ask, servers, systems)
+        tiers.append(tier)
+        derivations.extend(_derivations(tier, servers))
     if needs.local_bytes > 0:
         tiers.append(_local(needs))
-    storage = Storage(tiers=tuple(tiers), checkpoint=_checkpoint(needs, tiers))
-    return storage, tuple(_derivation(tier) for tier in tiers)
+    checkpoint = _checkpoint(needs, tiers)
+    if checkpoint is not None:
+        derivations.append(_checkpoint_derivation(checkpoint))
+    return Storage(tiers=tuple(tiers), checkpoint=checkpoint), tuple(derivations)
 
 
-def _tier(
-    name: TierName,
-    system: StorageSystem,
-    scheme: Scheme | None,
-    stored: float,
-    read: float,
-    write: float,
-    systems: Systems,
-) -> Tier:
-    """Size one tier; without a scheme the system states usable capacity and protects it itself."""
-    overhead = 1.0 if scheme is None else scheme.overhead_ratio
-    each = system.raw_bytes * system.fill_fraction / overhead
-    by_demand = {
-        "capacity": math.ceil(stored / each - 1e-9),
-        "read": math.ceil(read / system.read_bytes_per_s - 1e-9),
-        # Parity is written too: the drives take (k + m) / k of what comes in.
-        "write": math.ceil(write * overhead / system.write_bytes_per_s - 1e-9),
-        "failure domains": 2 if scheme is None else scheme.num_domains,
-    }
-    decisive = max(by_demand, key=lambda key: by_demand[key])
-    count = by_demand[decisive]
-    per_rack = max(
-        1,
-        min(
-            systems.rack_units // system.rack_units,
-            int(systems.rack_power_w // system.max_power_w),
-        ),
+def _refuse_raw(system: StorageSystem) -> None:
+    if system.usable:
+        return
+    msg = (
+        f"storage system {system.name!r} states raw capacity, and the hot tier adds no code of its "
+        "own; name an appliance that states usable capacity (usable: yes) as plan.hot_system"
     )
+    raise UsageError(msg)
+
+
+def _servers_by_demand(ask: _Ask) -> Mapping[str, int]:
+    """Return the servers that each demand takes on its own; the first of equal ones decides."""
+    system = ask.system
+    return {
+        "capacity": _whole(ask.stored_bytes / ask.each_bytes),
+        "read": _whole(ask.read_bytes_per_s / system.read_bytes_per_s),
+        # Parity is written too: the drives take (k + m) / k of what comes in.
+        "write": _whole(ask.write_bytes_per_s * ask.overhead / system.write_bytes_per_s),
+        "failure domains": _LEAST_APPLIANCES if system.usable else ask.scheme.num_domains,
+    }
+
+
+def _whole(servers: float) -> int:
+    return math.ceil(servers - _ROUNDING)
+
+
+def _tier(ask: _Ask, servers: Mapping[str, int], systems: Systems) -> Tier:
+    system = ask.system
+    decisive = max(servers, key=lambda demand: servers[demand])
+    count = servers[decisive]
+    by_power = int(systems.rack_power_w / system.max_power_w + _ROUNDING)
+    per_rack = max(1, min(systems.rack_units // system.rack_units, by_power))
     return Tier(
-        name=name,
+        name=ask.name,
         system=system.name,
-        scheme="in the appliance" if scheme is None else str(scheme),
-        overhead_ratio=overhead,
-        stored_bytes=stored,
-        usable_bytes=count * each,
+        scheme="in the appliance" if system.usable else str(ask.scheme),
+        overhead_ratio=ask.overhead,
+        stored_bytes=ask.stored_bytes,
+        usable_bytes=count * ask.each_bytes,
         raw_bytes=count * system.raw_bytes,
         fill_ratio=system.fill_fraction,
         read_bytes_per_s=count * system.read_bytes_per_s,
-        write_bytes_per_s=count * system.write_bytes_per_s / overhead,
-        demanded_read_bytes_per_s=read,
-        demanded_write_bytes_per_s=write,
+        write_bytes_per_s=count * system.write_bytes_per_s / ask.overhead,
+        demanded_read_bytes_per_s=ask.read_bytes_per_s,
+        demanded_write_bytes_per_s=ask.write_bytes_per_s,
         num_servers=count,
         num_drives=count * system.num_drives,
         num_racks=math.ceil(count / per_rack),
@@ -166,25 +226,51 @@ def _local(needs: StorageNeeds) -> Tier:
 
 
 def _checkpoint(needs: StorageNeeds, tiers: list[Tier]) -> CheckpointPlan | None:
-    hot = next((tier for tier in tiers if tier.name == "hot"), None)
-    if not needs.checkpoint_bytes or hot is None:
+    """Return how checkpoints are written: to the fastest kind of tier that survives a server."""
+    present = {tier.name: tier for tier in tiers}
+    taking = next((present[name] for name in _CHECKPOINT_TIERS if name in present), None)
+    if not needs.checkpoint_bytes or taking is None:
         return None
     return CheckpointPlan(
         checkpoint_bytes=needs.checkpoint_bytes,
-        tier="hot",
-        write_time_s=needs.checkpoint_bytes / hot.write_bytes_per_s,
+        tier=taking.name,
+        write_time_s=needs.checkpoint_bytes / taking.write_bytes_per_s,
     )
 
 
-def _derivation(tier: Tier) -> Derivation:
+def _derivations(tier: Tier, servers: Mapping[str, int]) -> tuple[Derivation, ...]:
+    path = f"spec.storage.tiers[{tier.name}]"
     fill = show(tier.fill_ratio, Fraction)
-    return Derivation(
-        path=f"spec.storage.tiers[{tier.name}].num_servers",
-        formula=(
-            f"{show(tier.stored_bytes, Bytes)} stored × {tier.overhead_ratio:g} / {fill} fill, "
-            f"read {show(tier.demanded_read_bytes_per_s, BytesPerSecond)}, write "
-            f"{show(tier.demanded_write_bytes_per_s, BytesPerSecond)}: decided by {tier.sized_by}, "
-            f"{tier.num_servers:,} × {tier.system}"
+    by_demand = ", ".join(f"{demand} {count:,}" for demand, count in servers.items() if count)
+    return (
+        Derivation(
+            path=f"{path}.num_servers",
+            formula=(
+                f"{show(tier.stored_bytes, Bytes)} stored × {tier.overhead_ratio:g} / {fill} fill, "
+                f"read {show(tier.demanded_read_bytes_per_s, BytesPerSecond)}, write "
+                f"{show(tier.demanded_write_bytes_per_s, BytesPerSecond)}; servers by demand: "
+                f"{by_demand}; decided by {tier.sized_by}, {tier.num_servers:,} × {tier.system}"
+            ),
+            source="catalogue: storage_systems, defaults",
         ),
-        source="catalogue: storage_systems, defaults",
+        Derivation(
+            path=f"{path}.usable_bytes",
+            formula=(
+                f"{show(tier.raw_bytes, Bytes)} of {tier.num_servers:,} × {tier.system} × {fill} "
+                f"fill / {tier.overhead_ratio:g} ({tier.scheme})"
+            ),
+            source="catalogue: storage_systems",
+        ),
+    )
+
+
+def _checkpoint_derivation(plan: CheckpointPlan) -> Derivation:
+    rate = plan.checkpoint_bytes / plan.write_time_s
+    return Derivation(
+        path="spec.storage.checkpoint.write_time_s",
+        formula=(
+            f"{show(plan.checkpoint_bytes, Bytes)} / {show(rate, BytesPerSecond)} that the "
+            f"{plan.tier} tier takes = {show(plan.write_time_s, Seconds)}"
+        ),
+        source="catalogue: storage_systems",
     )
