@@ -41,14 +41,14 @@ def check(
     """
     common = common or Common()
     text = files.read_bytes(file)
-    kind = _kind(text)
+    kind = kind_of_text(text)
     try:
         if kind == "Design":
-            design = documents.read(text, Design, file=file, written_by="machine")
+            design = documents.read(text, Design, file=file)
             findings = [_row(finding, file) for finding in lints.check(design)]
         else:
-            demand = documents.read(text, Demand, file=file, written_by="people")
-            plan.resolve(demand, load.the_catalog(catalog), file=file)
+            demand, places = documents.read_with_places(text, Demand, file=file)
+            plan.resolve(demand, load.the_catalog(catalog), file=file, places=places)
             findings = []
     except InvalidInput as error:
         findings = [_fault(fault) for fault in error.faults]
@@ -59,7 +59,8 @@ def check(
     return ExitCode.NO if any(row["level"] == "error" for row in findings) else ExitCode.OK
 
 
-def _kind(text: bytes) -> Literal["Demand", "Design"]:
+def kind_of_text(text: bytes) -> Literal["Demand", "Design"]:
+    """Return what kind of document a text says that it is; a demand when it does not say."""
     try:
         for event in yaml.parse(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
             if isinstance(event, yaml.ScalarEvent) and event.value in {"Demand", "Design"}:

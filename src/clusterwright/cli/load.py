@@ -2,16 +2,14 @@
 
 import os
 from pathlib import Path
-from typing import TypeVar
 
 from clusterwright import catalog, documents
 from clusterwright.catalog import Catalog
 from clusterwright.cli import files
+from clusterwright.documents import Places
 from clusterwright.errors import UsageError
 from clusterwright.model.demand import Demand
 from clusterwright.model.design import Design
-
-T = TypeVar("T")
 
 
 def the_catalog(overlay: str | None) -> Catalog:
@@ -23,7 +21,7 @@ def the_catalog(overlay: str | None) -> Catalog:
         If the overlay is not a directory.
     """
     name = overlay or os.environ.get("CLUSTERWRIGHT_CATALOG")
-    if name is None:
+    if not name:
         return catalog.load()
     if not Path(name).is_dir():
         msg = f"{name}: no such directory; --catalog names a directory of your own parts"
@@ -31,13 +29,13 @@ def the_catalog(overlay: str | None) -> Catalog:
     return catalog.load(Path(name))
 
 
-def demand(path: str) -> Demand:
-    """Return the demand in a file."""
-    return documents.read(files.read_bytes(path), Demand, file=path, written_by="people")
+def demand(path: str) -> tuple[Demand, Places]:
+    """Return the demand in a file, and where everything in it stands."""
+    return documents.read_with_places(files.read_bytes(path), Demand, file=path)
 
 
 def design(path: str) -> Design:
     """Return the design in a file, or in `design.yaml` of a directory."""
     if path != "-" and Path(path).is_dir():
         path = str(Path(path) / "design.yaml")
-    return documents.read(files.read_bytes(path), Design, file=path, written_by="machine")
+    return documents.read(files.read_bytes(path), Design, file=path)

@@ -5,6 +5,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from clusterwright import documents, plan as planning, report
+from clusterwright.catalog import Catalog
 from clusterwright.cli import files, load
 from clusterwright.cli.common import Common
 from clusterwright.cli.output import Answer, emit
@@ -45,23 +46,23 @@ def plan(
     report.check_language(lang)
     with progress.step("reading demand and catalogue"):
         parts = load.the_catalog(catalog)
-        demand = load.demand(file)
+        demand, places = load.demand(file)
     with progress.step("planning"):
-        design = planning.plan(demand, parts, file=file)
+        design = planning.plan(demand, parts, file=file, places=places)
     if out is not None and not dry_run:
         with progress.step(f"writing {out}"):
-            files.write_directory(out, design_files(design, lang=lang))
+            files.write_directory(out, design_files(design, parts, lang=lang))
     emit(answer(design, lang=lang), common)
     return ExitCode.OK if design.status.feasible else ExitCode.NO
 
 
-def design_files(design: Design, *, lang: str) -> dict[str, str]:
+def design_files(design: Design, parts: Catalog, *, lang: str) -> dict[str, str]:
     """Return the files of a design by name."""
     return {
         "design.yaml": documents.dump(design),
-        "report.html": report.html(design, lang=lang),
+        "report.html": report.html(design, lang=report.check_language(lang)),
         "bom.csv": report.bom_csv(design),
-        "cabling.csv": report.cabling_csv(planning.cables(design)),
+        "cabling.csv": report.cabling_csv(planning.cables(design, parts)),
     }
 
 
@@ -84,5 +85,5 @@ def answer(design: Design, *, lang: str) -> Answer:
         document=documents.as_dict(design),
         rows=rows,
         columns=("name", "role", "accelerator", "num_accelerators", "server", "num_servers"),
-        text=report.summary(design, lang=lang),
+        text=report.summary(design, lang=report.check_language(lang)),
     )

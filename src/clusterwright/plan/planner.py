@@ -10,6 +10,7 @@ from clusterwright import documents
 from clusterwright.catalog import Catalog
 from clusterwright.documents import Places
 from clusterwright.errors import ClusterwrightError
+from clusterwright.model.compute import Strategy
 from clusterwright.model.demand import Demand, Training
 from clusterwright.model.design import (
     Alternative,
@@ -25,7 +26,7 @@ from clusterwright.plan.draft import Draft, draft
 from clusterwright.plan.ledger import ledger
 from clusterwright.plan.limits import conflicts, relaxations
 from clusterwright.plan.terms import FabricKind, Terms, resolve
-from clusterwright.units import GramsPerYear, Seconds, Usd, format as show
+from clusterwright.units import Fraction, GramsPerYear, Seconds, Usd, format as show
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +70,7 @@ def plan(
     """
     terms = resolve(demand, catalog, file=file, places=places)
     candidates = _candidates(terms, catalog)
-    order = _order(candidates, terms)
+    order = _order(candidates, terms, catalog)
     best = candidates[order[0]]
     if best.draft is None:
         raise _nothing_fits(candidates)
@@ -105,9 +106,12 @@ def _candidates(terms: Terms, catalog: Catalog) -> list[_Candidate]:
     return found
 
 
-def _order(candidates: Sequence[_Candidate], terms: Terms) -> list[int]:
+def _order(candidates: Sequence[_Candidate], terms: Terms, catalog: Catalog) -> list[int]:
     """Return candidates from best to worst: feasible, allowed, then by the objective."""
     points = _points(candidates)
+    margin = 1 + catalog.default("plan.estimate_margin", Fraction)
+    guessed = np.array([_estimated(one, catalog) for one in candidates])
+    points[guessed] *= margin  # an estimate has to win by more than what it may be wrong
     ranks = pareto.ranked(points, [one.feasible for one in candidates], terms.demand.objective)
     place = {index: rank for rank, index in enumerate(ranks)}
 
@@ -125,7 +129,7 @@ def _order(candidates: Sequence[_Candidate], terms: Terms) -> list[int]:
 
 
 def _points(candidates: Sequence[_Candidate]) -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:
-    worst = np.finfo(float).max / 1e6
+    worst = 1e30  # beyond any real figure, and far from overflow in what is done with it
     return np.array(
         [
             (worst, worst, worst)
@@ -274,11 +278,11 @@ def _choices(
     return tuple(found)
 
 
-def _strategy_name(one: object) -> str:
-    parts = [f"TP{one.tp}", f"PP{one.pp}", f"DP{one.dp}"]  # type: ignore[attr-defined]  # a Strategy
-    parts += [f"CP{one.cp}"] if one.cp > 1 else []  # type: ignore[attr-defined]  # a Strategy
-    parts += [f"EP{one.ep}"] if one.ep > 1 else []  # type: ignore[attr-defined]  # a Strategy
-    return f"{'·'.join(parts)}, ZeRO-{one.zero_stage}"  # type: ignore[attr-defined]  # a Strategy
+def _strategy_name(one: Strategy) -> str:
+    parts = [f"TP{one.tp}", f"PP{one.pp}", f"DP{one.dp}"]
+    parts += [f"CP{one.cp}"] if one.cp > 1 else []
+    parts += [f"EP{one.ep}"] if one.ep > 1 else []
+    return f"{'·'.join(parts)}, ZeRO-{one.zero_stage}"
 
 
 def _why_best(best: _Candidate, terms: Terms, goal: str) -> str:
@@ -324,12 +328,7 @@ def _alternative(
 ) -> Alternative:
     work = one.draft
     assert work is not None  # asked only for those that could be drawn
-    server = catalog.server_for(one.accelerator)
     training = [p for p in work.workforce.pools if p.role == "training"]
-    guessed = server.provenance.estimated("") or any(
-        catalog.efficiency(s.accelerator, s.precision).provenance.estimated("")
-        for s in work.workforce.strategies
-    )
     return Alternative(
         name=one.name,
         accelerator=one.accelerator,
@@ -343,6 +342,16 @@ def _alternative(
         it_power_w=work.facility.it_power_w,
         carbon_g_per_year=work.facility.carbon_g_per_year,
         pareto=pareto_best,
-        estimated=guessed,
+        estimated=_estimated(one, catalog),
         reason="taken" if first else _why_not(one, best),
+    )
+
+
+def _estimated(one: _Candidate, catalog: Catalog) -> bool:
+    """Return whether price or efficiency of a candidate's accelerator is an estimate."""
+    if one.draft is None or catalog.server_for(one.accelerator).provenance.estimated(""):
+        return True
+    return any(
+        catalog.efficiency(s.accelerator, s.precision).provenance.estimated("")
+        for s in one.draft.workforce.strategies
     )

@@ -1,0 +1,111 @@
+"""`clusterwright catalog`: what can be bought, with its sources."""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+from cyclopts import Parameter
+
+from clusterwright.catalog import Catalog
+from clusterwright.cli import load
+from clusterwright.cli.common import Common
+from clusterwright.cli.output import Answer, emit, items_document
+from clusterwright.errors import ExitCode, UnknownName
+from clusterwright.model.parts import Provenance
+from clusterwright.units import format as show, unit_of
+
+KINDS: Mapping[str, tuple[str, ...]] = {
+    "accelerators": ("name", "vendor", "memory", "memory_speed", "bf16", "tdp", "certainty"),
+    "servers": ("name", "accelerator", "accelerators", "max_power", "rack_units", "price_low"),
+    "switches": ("name", "kind", "ports", "port", "max_power", "price_low", "price_high"),
+    "links": ("name", "medium", "port", "reach", "price_low", "price_high"),
+    "storage_systems": ("name", "tier", "raw", "read", "write", "max_power", "price_low"),
+    "cooling": ("name", "pue_low", "pue", "pue_high", "max_rack_power"),
+    "regions": ("name", "title", "country", "power_price", "carbon", "construction"),
+    "cloud_offers": ("name", "accelerator", "provider", "year", "usd_per_accelerator_hour"),
+    "failure_rates": ("name", "events", "accelerators", "observed"),
+    "efficiencies": ("name", "mfu", "low", "high", "runs", "families", "certainty"),
+    "inference": ("name", "output"),
+    "presets": ("name", "family", "parameters", "active_parameters", "layers", "hidden"),
+    "defaults": ("name", "value", "reason", "source"),
+    "sources": ("name", "title", "publisher", "read_on"),
+}
+
+
+def catalog(
+    kind: str = "",
+    name: str = "",
+    *,
+    overlay: Annotated[str | None, Parameter(name="--catalog")] = None,
+    common: Common | None = None,
+) -> int:
+    """Show what can be bought, with its sources.
+
+    Parameters
+    ----------
+    kind
+        Kind of part; nothing lists the kinds.
+    name
+        One part by its name or by a name that people use for it.
+    overlay
+        Directory of your own parts, laid over the catalogue.
+    """
+    parts = load.the_catalog(overlay)
+    common = common or Common()
+    if not kind:
+        rows = [{"name": one, "num_parts": len(getattr(parts, one))} for one in KINDS]
+        emit(Answer(document=items_document("CatalogKindList", rows), rows=rows), common)
+        return ExitCode.OK
+    if kind not in KINDS:
+        raise UnknownName.of("kind of part", kind, KINDS)
+    table: Mapping[str, Any] = getattr(parts, kind)
+    chosen = [_found(parts, kind, table, name)] if name else list(table.values())
+    rows = [_row(part, parts) for part in chosen]
+    columns = KINDS[kind] if not name else ()
+    emit(
+        Answer(
+            document=items_document(f"Catalog{kind.title().replace('_', '')}", rows),
+            rows=rows,
+            columns=columns,
+            text=_sheet(rows[0]) if name else "",
+        ),
+        common,
+    )
+    return ExitCode.OK
+
+
+def _found(parts: Catalog, kind: str, table: Mapping[str, Any], name: str) -> Any:
+    singular = {"accelerators": parts.accelerator, "servers": parts.server, "presets": parts.preset}
+    if kind in singular:
+        return singular[kind](name)
+    if name not in table:
+        raise UnknownName.of(kind.removesuffix("s"), name, table)
+    return table[name]
+
+
+def _row(part: Any, parts: Catalog) -> dict[str, Any]:
+    row: dict[str, Any] = {}
+    hints = {one.name: one.type for one in dataclasses.fields(part)}
+    for name, annotation in hints.items():
+        value = getattr(part, name)
+        unit = unit_of(annotation)
+        if isinstance(value, Provenance):
+            row["certainty"] = value.certainty
+            row["uncertain"] = ", ".join(value.uncertain)
+            row["source"] = parts.cite(value)
+        elif name == "peak_flop_per_s":
+            row.update({precision: show(peak, annotation) for precision, peak in value.items()})
+        elif name == "mig":
+            row["mig"] = ", ".join(profile.name for profile in value)
+        elif unit is not None and isinstance(value, float):
+            row[unit.outward(name).removeprefix("num_")] = show(value, annotation, digits=4)
+        else:
+            row[name.removeprefix("num_")] = value
+    return row
+
+
+def _sheet(row: Mapping[str, Any]) -> str:
+    width = max(len(name) for name in row)
+    return "\n".join(
+        f"{name:<{width}}  {value}" for name, value in row.items() if value not in ("", None)
+    )
