@@ -1,7 +1,7 @@
 """`clusterwright explain`: what a field means and where its value comes from."""
 
 import dataclasses
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal, get_args, get_origin
 
 from cyclopts import Parameter
 
@@ -113,10 +113,19 @@ def _form(annotation: object) -> str:
     unit = unit_of(annotation)
     if unit is not None:
         return DIMENSIONS[unit.dimension].example
-    name = getattr(annotation, "__name__", "") or str(annotation)
+    literals = _literals(annotation)
+    if literals:
+        return " | ".join(literals)
+    name = str(annotation) if get_args(annotation) else getattr(annotation, "__name__", "")
     for long in ("typing.", "clusterwright.model.demand.", "collections.abc."):
         name = name.replace(long, "")
     return name.removesuffix(" | None")
+
+
+def _literals(annotation: object) -> list[str]:
+    if get_origin(annotation) is Literal:
+        return [str(one) for one in get_args(annotation)]
+    return [name for part in get_args(annotation) for name in _literals(part)]
 
 
 def _demand_rows(path: str, terms: plan.Terms) -> list[dict[str, Any]]:

@@ -104,10 +104,10 @@ def _columns(answer: Answer, common: Common, *, every: bool) -> list[str]:
 
 
 def _all_columns(answer: Answer) -> list[str]:
-    found = dict.fromkeys(answer.columns)
+    found: dict[str, None] = {}
     for row in answer.rows:
         found.update(dict.fromkeys(row))
-    return list(found)
+    return list(found or dict.fromkeys(answer.columns))
 
 
 def _known(names: Iterable[str], answer: Answer, option: str) -> None:

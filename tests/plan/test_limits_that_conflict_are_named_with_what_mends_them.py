@@ -1,0 +1,80 @@
+"""An infeasible demand is a result: which limits break, and what would mend that."""
+
+from dataclasses import replace
+
+import pytest
+
+from clusterwright import plan
+from clusterwright.model.demand import Hall, Limits, Site
+from tests.plan.conftest import ROOT, demand_of
+
+
+@pytest.fixture
+def demand():
+    return demand_of(ROOT / "examples/autonomous-driving/centre.yaml")
+
+
+def with_campaign(demand, **changes):
+    first, *rest = demand.workloads
+    return replace(demand, workloads=(replace(first, **changes), *rest))
+
+
+def test_a_pool_too_small_for_its_deadline_breaks_the_deadline(demand, parts):
+    design = plan.plan(with_campaign(demand, num_accelerators=512), parts)
+    assert not design.status.feasible
+    assert [one.limit for one in design.status.conflicts] == ["workloads[0].within"]
+    mended = {one.path: one for one in design.status.relaxations}
+    assert set(mended) == {"workloads[0].within", "workloads[0].accelerators"}
+
+
+def test_the_number_that_is_offered_does_meet_the_deadline(demand, parts):
+    design = plan.plan(with_campaign(demand, num_accelerators=512), parts)
+    offer = next(
+        one for one in design.status.relaxations if one.path == "workloads[0].accelerators"
+    )
+    again = with_campaign(demand, num_accelerators=int(offer.change.replace(",", "")))
+    assert plan.plan(again, parts).status.feasible
+
+
+def test_a_budget_too_small_offers_a_longer_deadline(parts):
+    demand = demand_of(ROOT / "examples/autonomous-driving/by-deadline.yaml")
+    limits = replace(demand.limits, capex_usd=100e6)
+    design = plan.plan(replace(demand, limits=limits), parts)
+    assert [one.limit for one in design.status.conflicts] == ["limits.capex"]
+    assert {one.path for one in design.status.relaxations} == {
+        "limits.capex",
+        "workloads[0].within",
+    }
+
+
+@pytest.mark.parametrize(
+    ("changes", "limit"),
+    [
+        ({"limits": Limits(accelerators=("H100",), power_w=1e6)}, "limits.power"),
+        ({"limits": Limits(accelerators=("H100",), carbon_g_per_year=1e9)}, "limits.carbon"),
+        ({"limits": Limits(accelerators=("H100",), opex_usd_per_year=1e6)}, "limits.opex"),
+        ({"site": Site(hall=Hall(num_racks=20))}, "site.hall.racks"),
+        ({"site": Site(hall=Hall(power_w=1e6))}, "site.hall.power"),
+        ({"site": Site(rack_power_w=8e3)}, "site.rack_power"),
+        ({"site": Site(rack_power_w=90e3, cooling="air")}, "site.cooling"),
+    ],
+)
+def test_each_limit_is_named_when_it_breaks(demand, parts, changes, limit):
+    design = plan.plan(replace(demand, **changes), parts)
+    assert limit in {one.limit for one in design.status.conflicts}
+    assert limit in {one.path for one in design.status.relaxations}
+
+
+def test_a_stream_that_overloads_a_given_fleet_is_told_so(parts):
+    demand = demand_of(ROOT / "examples/university/centre.yaml")
+    stream, *rest = demand.workloads
+    busy = replace(demand, workloads=(replace(stream, jobs_per_day=5000), *rest))
+    design = plan.plan(busy, parts)
+    broken = {one.limit: one for one in design.status.conflicts}
+    assert broken["workloads[0].wait.p95"].reached == "no end"
+
+
+def test_a_design_within_its_limits_names_no_relaxation(demand, parts):
+    design = plan.plan(demand, parts)
+    assert design.status.conflicts == ()
+    assert design.status.relaxations == ()
