@@ -65,7 +65,7 @@ def test_a_scheme_that_stores_nothing_cannot_be_built() -> None:
 
 @given(data=st.integers(1, 64), parity=st.integers(1, 16))
 def test_what_is_printed_is_read_back(data: int, parity: int) -> None:
-    if parity > data and data > 1:
+    if parity > data > 1:
         return
     scheme = Scheme(num_data=data, num_parity=min(parity, 9) if data == 1 else parity)
     assert parse_scheme(str(scheme)) == scheme

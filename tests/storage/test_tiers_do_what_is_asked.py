@@ -150,7 +150,7 @@ def test_an_appliance_as_lake_is_not_coded_twice() -> None:
 
 
 def test_a_hot_tier_on_bare_drives_is_refused() -> None:
-    with pytest.raises(UsageError, match="NVMe-24.*usable"):
+    with pytest.raises(UsageError, match=r"NVMe-24.*usable"):
         size(replace(NOTHING, hot_bytes=1.0), replace(SYSTEMS, hot=BLOCK))
 
 

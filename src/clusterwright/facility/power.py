@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from clusterwright.facility.energy import Supply, mean_power_w
+from clusterwright.errors import UsageError
+from clusterwright.facility.energy import Supply, carbon_g, energy_j, mean_power_w
 from clusterwright.facility.hall import Hall
 from clusterwright.model.design import Derivation
 from clusterwright.model.facility import Facility, PowerShare
@@ -41,7 +42,19 @@ class FacilityNeeds:
     idle_fraction: Fraction
     """Draw of an idle server as a share of its nameplate."""
     busy_fraction: Fraction
-    """Draw of a busy server as a share of its nameplate."""
+    """Draw of a busy server as a share of its nameplate; at least the idle one."""
+
+    def __post_init__(self) -> None:
+        """Refuse a facility that draws less than its IT, and servers that draw less when busy."""
+        if self.pue_ratio < 1:
+            msg = f"pue is {self.pue_ratio:g}; a facility never draws less than its IT: at least 1"
+            raise UsageError(msg)
+        if not 0 <= self.idle_fraction <= self.busy_fraction <= 1:
+            msg = (
+                f"idle power is {self.idle_fraction:g} and busy power {self.busy_fraction:g} of "
+                "the nameplate; write 0 <= plan.idle_power <= plan.busy_power <= 1"
+            )
+            raise UsageError(msg)
 
 
 def assemble(
@@ -57,7 +70,7 @@ def assemble(
         busy=needs.busy_fraction,
     )
     facility_w = it_w * needs.pue_ratio
-    energy = mean_w * needs.pue_ratio * SECONDS_PER_YEAR
+    energy = energy_j(mean_w, SECONDS_PER_YEAR, pue=needs.pue_ratio)
     losses = PowerShare(name="cooling and losses", power_w=facility_w - it_w)
     facility = Facility(
         region=needs.region,
@@ -73,12 +86,10 @@ def assemble(
         utilization_fraction=needs.utilization_fraction,
         pue_ratio=needs.pue_ratio,
         facility_power_w=facility_w,
-        shares=tuple(
-            one for one in (*needs.servers, *needs.others, losses) if one.power_w > 0
-        ),
+        shares=tuple(one for one in (*needs.servers, *needs.others, losses) if one.power_w > 0),
         energy_j_per_year=energy,
         carbon_g_per_j=supply.carbon_g_per_j,
-        carbon_g_per_year=energy * supply.carbon_g_per_j,
+        carbon_g_per_year=carbon_g(energy, supply.carbon_g_per_j),
         power_price_usd_per_j=supply.price_usd_per_j,
     )
     return facility, _derivations(facility, needs, supply)
@@ -91,7 +102,16 @@ def _total(shares: Sequence[PowerShare]) -> float:
 def _derivations(
     facility: Facility, needs: FacilityNeeds, supply: Supply
 ) -> tuple[Derivation, ...]:
+    racks = ", ".join(
+        f"{group.name} {group.num_devices:,} in {group.num_racks:,} (at most {group.num_per_rack})"
+        for group in facility.groups
+    )
     return (
+        Derivation(
+            path="spec.facility.num_racks",
+            formula=f"racks by power and height: {racks}",
+            source="catalogue: servers, switches, storage_systems; site.rack_power",
+        ),
         Derivation(
             path="spec.facility.facility_power_w",
             formula=f"{show(facility.it_power_w, Watts)} IT × PUE {facility.pue_ratio:g}",
@@ -103,7 +123,8 @@ def _derivations(
                 f"{show(facility.mean_it_power_w, Watts)} mean IT draw (servers "
                 f"{show(needs.utilization_fraction, Fraction)} busy at "
                 f"{show(needs.busy_fraction, Fraction)} of the nameplate, else "
-                f"{show(needs.idle_fraction, Fraction)}) × PUE {facility.pue_ratio:g} × 1 year"
+                f"{show(needs.idle_fraction, Fraction)}, all else at "
+                f"{show(needs.busy_fraction, Fraction)}) × PUE {facility.pue_ratio:g} × 1 year"
             ),
             source="catalogue: defaults",
         ),

@@ -61,7 +61,7 @@ class Rack:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RackGroup:
-    """Racks that hold devices of one kind; groups follow each other row by row."""
+    """Racks that hold devices of one kind; `facility.lay_out` says where they stand."""
 
     name: str
     """Prefix of the racks' names, such as `training`."""
@@ -116,7 +116,7 @@ class Facility:
     num_compute_racks: int
     """Racks of the pools on the compute plane."""
     groups: tuple[RackGroup, ...]
-    """Racks by what stands in them, in the order in which they stand in the hall."""
+    """Racks by what stands in them, in the order in which they are numbered."""
     it_power_w: Watts
     """What all IT draws at most, by nameplate."""
     compute_it_power_w: Watts

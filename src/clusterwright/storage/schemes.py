@@ -85,7 +85,7 @@ def replicas(count: int) -> Scheme:
 
 
 def _replicas_as_written(count: int, text: str) -> Scheme:
-    if not 2 <= count <= _MOST_COPIES:  # noqa: PLR2004 - one copy survives nothing
+    if not 2 <= count <= _MOST_COPIES:  # one copy survives nothing
         msg = f"{text!r}: copies are between 2 and {_MOST_COPIES}; write for example replica 3"
         raise UsageError(msg)
     return replicas(count)
