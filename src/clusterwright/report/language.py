@@ -66,18 +66,27 @@ class Words:
         return word if pair is None else pair[self._column]
 
     def phrase(self, text: str) -> str:
-        """Return a short text of the design with the words that the table knows replaced.
+        """Return a short text that the plan wrote, in this language where the table knows it.
 
-        English stays as it is. Only whole texts and known leading or trailing words are replaced, so
-        that names of people's own are left alone.
+        Whole words are looked up under `term.`, sentences with a variable part under `pattern.`,
+        where `*` stands for it. What the table does not know stays as it is, names above all.
         """
+        if self.lang == LANGUAGES[0]:
+            return text
         known = self.term(text)
-        if known != text or self.lang == "en":
+        if known != text:
             return known
-        head, gap, tail = text.rpartition(" ")
-        if gap and f"term.{tail.casefold()}" in table():
-            return f"{head} {self.term(tail)}"
+        for pair in _patterns():
+            before, after = pair[0].split("*")
+            if text.startswith(before) and text.endswith(after) and len(text) > len(before + after):
+                inner = text[len(before) : len(text) - len(after)]
+                return pair[self._column].replace("*", self.phrase(inner))
         return text
+
+    def opening(self, key: str, **values: object) -> str:
+        """Return the sentence of a key with its first letter in upper case."""
+        text = self(key, **values)
+        return text[:1].upper() + text[1:]
 
     def listed(self, words: list[str]) -> str:
         """Return words as a list in prose.
@@ -91,6 +100,11 @@ class Words:
             return "".join(words)
         comma, last = self("list.comma"), self("list.and")
         return comma.join(words[:-1]) + last + words[-1]
+
+
+@cache
+def _patterns() -> tuple[tuple[str, str], ...]:
+    return tuple(pair for key, pair in table().items() if key.startswith("pattern."))
 
 
 def places(text: str) -> frozenset[str]:

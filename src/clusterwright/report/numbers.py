@@ -12,8 +12,10 @@ from clusterwright import units
 from clusterwright.report.language import Words
 from clusterwright.units import DIMENSIONS, Unit, unit_of
 
+NO_BREAK = "\u00a0"
 _MONEY = re.compile(r"^(-?)([\d.,]+) (bn USD|[kM]?USD)(.*)$")
 _MONEY_PREFIX = {"USD": "", "kUSD": " k", "MUSD": " M", "bn USD": " bn"}
+_WHOLE_FROM = 100  # a count of that many is shown without a fraction
 _BY_SYMBOL = {
     unit.symbol: alias
     for alias, unit in (
@@ -56,8 +58,8 @@ class Numbers:
         first, second = self(low, alias), self(high, alias)
         if first == second:
             return first
-        head, _, tail = first.rpartition(" ")
-        if head and second.endswith(f" {tail}"):
+        head, gap, tail = first.rpartition(NO_BREAK)
+        if head and second.endswith(gap + tail):
             first = head
         return f"{first}–{second}"
 
@@ -67,8 +69,16 @@ class Numbers:
             return self.words("number.none")
         if unit in _BY_SYMBOL:
             return self(value, _BY_SYMBOL[unit])
-        text = units.format(value, units.Ratio)
-        return f"{text} {self.words.term(unit)}".strip()
+        text = f"{value:,.0f}" if abs(value) >= _WHOLE_FROM else units.format(value, units.Ratio)
+        return f"{text}{self.words('number.gap')}{self.words.term(unit)}".strip()
+
+    def of(self, demand: float, capacity: float, unit: str) -> str:
+        """Return a demand beside its capacity; a unit that both share stands once."""
+        first, second = self.in_unit(demand, unit), self.in_unit(capacity, unit)
+        head, _, tail = first.rpartition(self.words("number.gap"))
+        if head and unit not in _BY_SYMBOL and second.endswith(tail):
+            first = head
+        return self.words("ledger.of", demand=first, capacity=second)
 
     def count(self, value: int) -> str:
         """Return a count with its thousands separated."""
@@ -103,10 +113,10 @@ class Numbers:
         if match:
             sign, number, spelling, rest = match.groups()
             text = f"{sign}${number}{_MONEY_PREFIX[spelling]}{rest}"
-        if self.words.lang == "en":
-            return text
-        text = re.sub(r"(?<=\d )(years?|d|h|min)\b", lambda m: self.words.term(m[0]), text)
-        return text.replace("/year", f"/{self.words.term('year')}")
+        if self.words.lang != "en":
+            text = re.sub(r"(?<=\d )(years?|d|h|min)\b", lambda m: self.words.term(m[0]), text)
+            text = text.replace("/year", f"/{self.words.term('year')}")
+        return text.replace(" ", NO_BREAK)
 
 
 def scale(alias: object, spelling: str) -> float:

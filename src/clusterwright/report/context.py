@@ -1,0 +1,80 @@
+"""What every section of the report is built from: the design, the words, the numbered reasons."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from clusterwright.model.design import Derivation, Design
+from clusterwright.report.blocks import Cell, Column, Fact
+from clusterwright.report.language import Language, Words
+from clusterwright.report.numbers import Numbers
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Context:
+    """The materials of a report."""
+
+    design: Design
+    """The design to report on."""
+    words: Words
+    """Sentences in the language of the report."""
+    show: Numbers
+    """Figures in that language."""
+    notes: Mapping[str, int]
+    """Number of the derivation by path in the design."""
+
+    def note(self, path: str) -> int | None:
+        """Return the number of the derivation of a figure; None when there is none."""
+        return self.notes.get(path)
+
+    def cell(  # noqa: PLR0913 - the marks a figure can carry
+        self,
+        text: str,
+        *,
+        below: str = "",
+        path: str = "",
+        estimated: bool = False,
+        status: str = "",
+        strong: bool = False,
+    ) -> Cell:
+        """Return a cell; `path` names the figure so that its derivation is linked."""
+        return Cell(
+            text=text,
+            below=below,
+            note=self.note(path) if path else None,
+            estimated=estimated,
+            status=status,
+            strong=strong,
+        )
+
+    def fact(self, key: str, text: str, *, path: str = "", estimated: bool = False) -> Fact:
+        """Return a figure under the name that the language table gives for a key."""
+        return Fact(name=self.words(key), value=self.cell(text, path=path, estimated=estimated))
+
+    def columns(self, *keys: str) -> tuple[Column, ...]:
+        """Return columns titled by keys; one that begins with `#` holds figures."""
+        return tuple(
+            Column(title=self.words(key.removeprefix("#")), numeric=key.startswith("#"))
+            for key in keys
+        )
+
+
+def context(design: Design, lang: Language) -> Context:
+    """Return the materials of a report in a language."""
+    words = Words(lang)
+    return Context(
+        design=design, words=words, show=Numbers(words), notes=numbered(design.spec.derivations)
+    )
+
+
+def numbered(derivations: tuple[Derivation, ...]) -> Mapping[str, int]:
+    """Return the number of each derivation by its path; the first one of a path counts."""
+    notes: dict[str, int] = {}
+    for number, one in enumerate(derivations, start=1):
+        notes.setdefault(one.path, number)
+    return notes
+
+
+def anchor(text: str) -> str:
+    """Return a text as part of an identifier."""
+    return re.sub(r"[^a-z0-9]+", "-", text.casefold()).strip("-") or "x"

@@ -1,0 +1,151 @@
+"""The summary: a design, and a run of it, in lines of text that a director reads."""
+
+import textwrap
+import unicodedata
+
+from clusterwright import units
+from clusterwright.model.design import Design
+from clusterwright.report.context import Context, context
+from clusterwright.report.language import check_language
+from clusterwright.report.sections.answer import answer, headroom
+
+_WIDTH = 78
+_MOST_LISTED = 3
+
+
+def summary(design: Design, run: object = None, *, lang: str = "en") -> str:
+    """Return the answer as at most 25 lines of plain text.
+
+    Parameters
+    ----------
+    design
+        The design.
+    run
+        A run of the twin on this design, if there is one.
+    lang
+        `en` or `zh`.
+    """
+    materials = context(design, check_language(lang))
+    first = answer(materials)
+    lines = [f"{first.verdict} · {first.over}", *_folded(first.sentence), ""]
+    rows = _rows(materials)
+    wide = max(_cells(name) for name, _ in rows)
+    lines += [f"  {name}{' ' * (wide - _cells(name))}  {value}" for name, value in rows]
+    return "\n".join([*lines, *_conflicts(materials)]) + "\n"
+
+
+def _rows(context: Context) -> list[tuple[str, str]]:
+    words, show, spec = context.words, context.show, context.design.spec
+    money, facility = spec.economics, spec.facility
+    planes = spec.fabric.planes
+    rows = [
+        (
+            words.term(pool.role) if pool.role == pool.name else pool.name,
+            words(
+                "summary.pool" if pool.accelerator else "summary.pool.cpu",
+                servers=words.many("answer.servers", pool.num_servers),
+                server=pool.server,
+                count=f"{pool.num_accelerators:,}",
+                accelerator=pool.accelerator,
+            ),
+        )
+        for pool in spec.compute.pools[:_MOST_LISTED]
+    ]
+    if len(spec.compute.pools) > _MOST_LISTED:
+        rows.append(
+            ("", words("summary.more.pools", count=len(spec.compute.pools) - _MOST_LISTED))
+        )
+    rows += [
+        (
+            words("fabric.title"),
+            words(
+                "summary.fabric",
+                leaf=planes.compute.num_leaf,
+                spine=planes.compute.num_spine,
+                core=f" + {planes.compute.num_core:,}" if planes.compute.num_core else "",
+                switch=planes.compute.switch or words("number.none"),
+                ethernet=planes.storage.num_switches,
+                management=planes.management.num_switches,
+            ),
+        ),
+        (
+            words("storage.title"),
+            words.listed(
+                [
+                    words(
+                        "summary.tier",
+                        size=show(tier.usable_bytes, units.Bytes),
+                        tier=words.term(tier.name),
+                    )
+                    for tier in spec.storage.tiers
+                    if tier.num_racks or tier.name != "local"
+                ]
+            ),
+        ),
+        (
+            words("facility.title"),
+            words(
+                "summary.facility",
+                racks=words.many("answer.racks", facility.num_racks),
+                power=show(facility.facility_power_w, units.Watts),
+                pue=show.factor(facility.pue_ratio),
+                energy=show(facility.energy_j_per_year, units.JoulesPerYear),
+                carbon=show(facility.carbon_g_per_year, units.GramsPerYear),
+            ),
+        ),
+        (
+            words("economics.title"),
+            words(
+                "summary.money",
+                capex=show(money.capex_usd, units.Usd),
+                range=show.between(money.capex_low_usd, money.capex_high_usd, units.Usd),
+                tco=show(money.tco_usd, units.Usd),
+                years=show(money.depreciation_s, units.Seconds),
+            ),
+        ),
+        *_binding(context),
+    ]
+    return rows
+
+
+def _binding(context: Context) -> list[tuple[str, str]]:
+    words, ledger = context.words, context.design.spec.bottlenecks
+    if not ledger:
+        return []
+    named = [
+        f"{words.phrase(one.stage)} ({headroom(context, one.headroom_fraction)})"
+        for one in ledger[:_MOST_LISTED]
+    ]
+    return [(words("answer.card.bind"), words("summary.then").join(named))]
+
+
+def _conflicts(context: Context) -> list[str]:
+    words, status = context.words, context.design.status
+    lines = []
+    for one in status.conflicts[:_MOST_LISTED]:
+        lines.append(
+            "  ✕ "
+            + words("summary.conflict", limit=one.limit, asked=one.asked, reached=one.reached)
+        )
+    for way in status.relaxations[:_MOST_LISTED]:
+        lines.append(
+            "  → " + words("summary.way", path=way.path, change=way.change, effect=way.effect)
+        )
+    return ["", *lines] if lines else []
+
+
+def _folded(text: str) -> list[str]:
+    if _cells(text) == len(text):
+        return textwrap.wrap(text, _WIDTH)
+    rows, row = [], ""
+    for letter in text:
+        if _cells(row + letter) > _WIDTH:
+            rows.append(row)
+            row = ""
+        row += letter
+    return [*rows, row]
+
+
+def _cells(text: str) -> int:
+    """Return how many cells of a terminal a text takes."""
+    return sum(2 if unicodedata.east_asian_width(letter) in {"W", "F"} else 1 for letter in text)
