@@ -5,7 +5,8 @@ from collections.abc import Iterable
 
 import numpy as np
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from clusterwright.errors import UsageError
 from clusterwright.facility import Hall, lay_out, servers_per_rack

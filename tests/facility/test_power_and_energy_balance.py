@@ -4,7 +4,8 @@ import math
 from dataclasses import replace
 
 import pytest
-from hypothesis import given, strategies as st
+from hypothesis import given
+from hypothesis import strategies as st
 
 from clusterwright import catalog
 from clusterwright.errors import UsageError

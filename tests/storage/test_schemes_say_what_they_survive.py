@@ -1,7 +1,8 @@
 """Erasure codes and replicas: overhead, failure domains, and how people write them."""
 
 import pytest
-from hypothesis import given, strategies as st
+from hypothesis import given
+from hypothesis import strategies as st
 
 from clusterwright.errors import UsageError
 from clusterwright.storage.schemes import Scheme, parse_scheme, replicas

@@ -4,8 +4,9 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from clusterwright.errors import UsageError
 from clusterwright.model.design import Derivation
-from clusterwright.model.economics import BomLine, CostLine, Economics, Rent
+from clusterwright.model.economics import BomCategory, BomLine, CostLine, Economics, Rent
 from clusterwright.units import (
     HOURS_PER_YEAR,
     SECONDS_PER_YEAR,
@@ -13,6 +14,8 @@ from clusterwright.units import (
     Seconds,
     Usd,
     UsdPerYear,
+)
+from clusterwright.units import (
     format as show,
 )
 
@@ -74,9 +77,18 @@ def account(
 
 
 def present_value(per_year: float, years: float, rate: float) -> float:
-    """Return what equal yearly costs are worth today, paid continuously over the years."""
-    import math
+    """Return what equal yearly costs are worth today, paid evenly over the years.
 
+    C (1 - (1 + r)^-n) / ln(1 + r): the integral of C (1 + r)^-t from now to year n, because energy
+    and wages are paid as time goes by and not on the last day of the year. A rate of 0 adds up.
+
+    Examples
+    --------
+    >>> present_value(100.0, 5.0, 0.0)
+    500.0
+    >>> round(present_value(100.0, 5.0, 0.10), 2)
+    397.73
+    """
     if rate <= 0:
         return per_year * years
     force = math.log1p(rate)
@@ -97,11 +109,18 @@ def _derivations(
         if terms.discount_fraction
         else ""
     )
-    return (
+    found = [
         Derivation(
             path="spec.economics.capex_usd",
-            formula=f"sum of {len(economics.bom)} lines of the bill of materials",
+            formula=f"sum of {len(economics.bom)} lines: {_by_category(economics.bom)}",
             source="catalogue: prices in the middle of their known range",
+        ),
+        Derivation(
+            path="spec.economics.opex_usd_per_year",
+            formula=" + ".join(
+                f"{one.name} {show(one.cost_usd_per_year, UsdPerYear)}" for one in economics.running
+            ),
+            source="; ".join(dict.fromkeys(one.source for one in economics.running)),
         ),
         Derivation(
             path="spec.economics.tco_usd",
@@ -119,11 +138,31 @@ def _derivations(
             ),
             source="arithmetic; idle hours count too",
         ),
-    )
+    ]
+    if economics.usd_per_million_tokens is not None:
+        found.append(
+            Derivation(
+                path="spec.economics.usd_per_million_tokens",
+                formula=(
+                    f"{show(economics.tco_usd, Usd)} × "
+                    f"{show(bill.training_share_fraction, Fraction)} for training / "
+                    f"({bill.tokens_per_year:.3g} tokens a year × {years:g} years)"
+                ),
+                source="arithmetic; the training pool carries its share of all costs",
+            )
+        )
+    return tuple(found)
+
+
+def _by_category(lines: Sequence[BomLine]) -> str:
+    totals: dict[str, float] = {}
+    for one in lines:
+        totals[one.category] = totals.get(one.category, 0.0) + one.cost_usd
+    return ", ".join(f"{category} {show(total, Usd)}" for category, total in totals.items())
 
 
 def line(
-    category: str,
+    category: BomCategory,
     item: str,
     count: int,
     low: float,
@@ -132,10 +171,22 @@ def line(
     estimated: bool,
     source: str,
 ) -> BomLine:
-    """Return a line of the bill of materials at the middle of a price range."""
+    """Return a line of the bill of materials at the middle of a price range.
+
+    Raises
+    ------
+    UsageError
+        If the range runs backwards or below nothing, which would break every sum above it.
+    """
+    if not 0 <= low <= high:
+        msg = (
+            f"price of {item!r} runs from {show(low, Usd)} to {show(high, Usd)}; write "
+            "price_low and price_high with 0 <= price_low <= price_high"
+        )
+        raise UsageError(msg)
     middle = (low + high) / 2
     return BomLine(
-        category=category,  # type: ignore[arg-type]  # checked by the noun's readers
+        category=category,
         item=item,
         num_items=count,
         unit_price_usd=middle,

@@ -7,8 +7,12 @@ from clusterwright.model.market import CloudOffer
 from clusterwright.units import HOURS_PER_YEAR, SECONDS_PER_YEAR
 
 
-def cheapest_offer(accelerator: str, offers: Iterable[CloudOffer]) -> CloudOffer | None:
-    """Return the offer to compare with: of the latest year known, the median price."""
+def typical_offer(accelerator: str, offers: Iterable[CloudOffer]) -> CloudOffer | None:
+    """Return the offer to compare with: the median price of the latest year known, if any is.
+
+    The cheapest offer is rarely to be had for a whole cluster, and list prices of the large clouds
+    are rarely paid; of an even number the lower middle is taken.
+    """
     known = [offer for offer in offers if offer.accelerator == accelerator]
     if not known:
         return None
@@ -32,6 +36,19 @@ def compare_with_rent(
 
     Rent is paid for used hours only; the built centre costs the same whether it is used or not. At
     the break-even utilisation both cost the same.
+
+    Parameters
+    ----------
+    offer
+        What an accelerator-hour costs.
+    num_accelerators
+        Accelerators that are built.
+    tco_usd
+        Building them and running them for their life.
+    depreciation_s
+        That life.
+    utilization
+        Share of the accelerator-hours that is used, 0 to 1.
     """
     hours = num_accelerators * HOURS_PER_YEAR * depreciation_s / SECONDS_PER_YEAR
     price = offer.usd_per_accelerator_hour

@@ -15,6 +15,8 @@ from clusterwright.units import (
     JoulesPerYear,
     Ratio,
     Watts,
+)
+from clusterwright.units import (
     format as show,
 )
 

@@ -13,14 +13,14 @@ from clusterwright.units import (
     UsdPerYear,
 )
 
+BomCategory = Literal["compute", "network", "storage", "management", "rack", "facility", "services"]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BomLine:
     """One line of the bill of materials."""
 
-    category: Literal[
-        "compute", "network", "storage", "management", "rack", "facility", "services"
-    ]
+    category: BomCategory
     """Which part of the design it belongs to."""
     item: str
     """Part of the catalogue, or what is paid for."""

@@ -15,7 +15,6 @@ from clusterwright.units import (
     Watts,
 )
 
-
 RackKind = Literal["compute", "network", "service", "storage", "management"]
 
 

@@ -257,7 +257,7 @@ def _money(
     alone, why = economics.account(bill, money, None)
     main = max(gpus, key=lambda pool: pool.num_accelerators, default=None)
     offer = (
-        economics.cheapest_offer(main.accelerator, catalog.cloud_offers.values())
+        economics.typical_offer(main.accelerator, catalog.cloud_offers.values())
         if main is not None
         else None
     )

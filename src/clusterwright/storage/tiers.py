@@ -9,7 +9,8 @@ from clusterwright.model.design import Derivation
 from clusterwright.model.parts import StorageSystem
 from clusterwright.model.storage import CheckpointPlan, Storage, Tier, TierName
 from clusterwright.storage.schemes import Scheme, replicas
-from clusterwright.units import Bytes, BytesPerSecond, Fraction, Seconds, format as show
+from clusterwright.units import Bytes, BytesPerSecond, Fraction, Seconds
+from clusterwright.units import format as show
 
 _LEAST_APPLIANCES = 2  # a single appliance takes the tier down when it is serviced
 _ROUNDING = 1e-9  # of a server; what float arithmetic may be off, so that 12.000…01 stays 12
