@@ -92,7 +92,7 @@ def _gemm_shares(parts: catalog.Catalog) -> dict[str, float]:
     }
 
 
-def _row(key, medians, number, source, certainty) -> dict[str, object]:  # noqa: ANN001 - a script's private helper
+def _row(key, medians, number, source, certainty) -> dict[str, object]:
     return {
         "name": " ".join(key),
         "accelerator": key[0],

@@ -11,9 +11,9 @@ import math
 from pathlib import Path
 
 import pytest
+from tests.plan.conftest import ROOT, design_of, the_catalog
 
 from clusterwright import reliability, units
-from tests.plan.conftest import ROOT, design_of, the_catalog
 
 FILE = Path(__file__).with_name("seed_claims.csv")
 KINDS = {"plan", "catalogue", "arithmetic", "out_of_scope"}
@@ -77,7 +77,10 @@ def test_the_file_has_exactly_the_rows_of_the_source_table():
     assert {row["id"] for row in ROWS} == set(given)
     recalled = {key for key, row in given.items() if row["confidence"] == "recalled"}
     for row in JUDGED:
-        assert (row["claim"], row["figure"]) == (given[row["id"]]["claim"], given[row["id"]]["figure"])
+        assert (row["claim"], row["figure"]) == (
+            given[row["id"]]["claim"],
+            given[row["id"]]["figure"],
+        )
         if row["id"] in recalled:
             # Definitions and arithmetic stand without a source; nothing recalled is an oracle.
             assert row["kind"] == "arithmetic", row["id"]

@@ -3,10 +3,10 @@
 from dataclasses import replace
 
 import pytest
+from tests.plan.conftest import ROOT, demand_of
 
 from clusterwright import plan
 from clusterwright.model.demand import Hall, Limits, Site
-from tests.plan.conftest import ROOT, demand_of
 
 
 @pytest.fixture

@@ -10,7 +10,6 @@ from pathlib import Path
 from statistics import median
 
 import pytest
-
 from tests.plan.conftest import ROOT, design_of
 
 REAL_ACCELERATOR_HOURS = 30.84e6

@@ -5,10 +5,10 @@ from dataclasses import replace
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.plan.conftest import ROOT, demand_of, the_catalog
 
 from clusterwright import compute, reliability
 from clusterwright.compute import Hardware, TrainingWork
-from tests.plan.conftest import ROOT, demand_of, the_catalog
 
 FACTORS = st.floats(min_value=1.0, max_value=8.0)
 
@@ -45,9 +45,7 @@ def hardware(**changes):
 
 
 def duration(count=1024, goodput=1.0, **changes):
-    shown = compute.strategies(
-        work(), hardware(**changes), count, pool="training", goodput=goodput
-    )
+    shown = compute.strategies(work(), hardware(**changes), count, pool="training", goodput=goodput)
     return next(one for one in shown if one.chosen).duration_s
 
 

@@ -60,9 +60,7 @@ def test_every_cable_of_a_plane_is_counted_among_its_parts(any_design):
     for name in ("compute", "storage", "management"):
         plane = getattr(any_design.spec.fabric.planes, name)
         cables = (
-            plane.num_node_leaf_cables
-            + plane.num_leaf_spine_cables
-            + plane.num_spine_core_cables
+            plane.num_node_leaf_cables + plane.num_leaf_spine_cables + plane.num_spine_core_cables
         )
         assert sum(link.num_links for link in plane.links) == cables
 
@@ -74,9 +72,7 @@ def test_the_cable_list_has_every_cable_once_and_no_port_twice(worked_case, part
         plane = getattr(planes, name)
         mine = [cable for cable in cables if cable.plane == name]
         assert len(mine) == (
-            plane.num_node_leaf_cables
-            + plane.num_leaf_spine_cables
-            + plane.num_spine_core_cables
+            plane.num_node_leaf_cables + plane.num_leaf_spine_cables + plane.num_spine_core_cables
         )
         ends = [(cable.from_device, cable.from_port) for cable in mine]
         ends += [(cable.to_device, cable.to_port) for cable in mine]

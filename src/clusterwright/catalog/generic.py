@@ -49,9 +49,7 @@ def accelerator_price_usd(accelerator: Accelerator, catalog: Catalog) -> tuple[f
         one for one in catalog.accelerators.values() if one.price_low_usd and one.price_high_usd
     ]
     alike = [
-        one
-        for one in priced
-        if abs(one.release_year - accelerator.release_year) <= _YEARS_ALIKE
+        one for one in priced if abs(one.release_year - accelerator.release_year) <= _YEARS_ALIKE
     ]
     usd_per_flop_per_s = median(
         ((one.price_low_usd or 0.0) + (one.price_high_usd or 0.0)) / 2 / _peak16(one)
@@ -88,5 +86,7 @@ def _generic(
 
 def _port_speed(nic_bytes_per_s: float, catalog: Catalog) -> float:
     """Return the slowest port of a fabric switch that serves a NIC; the fastest if none does."""
-    speeds = sorted({one.port_bytes_per_s for one in catalog.switches.values() if one.kind == "infiniband"})
+    speeds = sorted(
+        {one.port_bytes_per_s for one in catalog.switches.values() if one.kind == "infiniband"}
+    )
     return next((speed for speed in speeds if speed >= nic_bytes_per_s), speeds[-1])

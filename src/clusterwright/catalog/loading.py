@@ -61,7 +61,9 @@ def load(overlay: Path | None = None) -> Catalog:
         With every fault of every file.
     """
     reading = _Reading({name: {} for name in _TABLES}, {}, {}, [], hashlib.sha256())
-    _read_folder(Path(str(resources.files("clusterwright"))) / "catalog" / "data", reading, ours=True)
+    _read_folder(
+        Path(str(resources.files("clusterwright"))) / "catalog" / "data", reading, ours=True
+    )
     if overlay is not None:
         _read_folder(overlay, reading, ours=False)
     _check_sources(reading)
@@ -116,7 +118,7 @@ def _read_table(table: str, content: bytes, shown: str, reading: _Reading) -> No
             keys={(name,): (line, 1) for name in row},
         )
         try:
-            part = documents.read_part(_value_of(row, noun, wanted), noun, places)
+            part: Any = documents.read_part(_value_of(row, noun, wanted), noun, places)
         except InvalidInput as error:
             reading.faults.extend(error.faults)
         else:
@@ -161,7 +163,7 @@ def _cell(cell: str, annotation: object) -> Any:
 
 
 def _mig(text: str) -> dict[str, Any]:
-    name, memory, slices, instances = (text.split(":") + ["", "", ""])[:4]
+    name, memory, slices, instances = [*text.split(":"), "", "", ""][:4]
     whole = {"compute_slices": slices, "instances": instances}
     return {
         "name": name,
@@ -183,9 +185,7 @@ def _series(content: bytes) -> HourlySeries:
     g_per_kwh = parse("1 g/kWh", GramsPerJoule)
     return HourlySeries(
         price_usd_per_j=tuple(float(row["price_usd_per_mwh"]) * usd_per_mwh for row in rows),
-        carbon_g_per_j=tuple(
-            float(row["carbon_lifecycle_g_per_kwh"]) * g_per_kwh for row in rows
-        ),
+        carbon_g_per_j=tuple(float(row["carbon_lifecycle_g_per_kwh"]) * g_per_kwh for row in rows),
     )
 
 

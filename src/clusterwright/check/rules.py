@@ -5,12 +5,15 @@ from dataclasses import dataclass
 from typing import Literal
 
 from clusterwright.model.design import Design
-from clusterwright.units import Fraction, Usd, Watts, format as show
+from clusterwright.units import Fraction, Usd, Watts
+from clusterwright.units import format as show
 
 Level = Literal["error", "warning", "note"]
 Found = Iterator[tuple[str, str]]  # path in the design, message
 
-ESTIMATE_SHARE_WORTH_A_NOTE = 0.25  # of the capex; a quarter moves any decision that a price can move
+ESTIMATE_SHARE_WORTH_A_NOTE = (
+    0.25  # of the capex; a quarter moves any decision that a price can move
+)
 TIGHT_HEADROOM = 0.05  # of a capacity; less is used up by the first change
 
 

@@ -12,7 +12,8 @@ from clusterwright.cli.common import Common
 from clusterwright.cli.output import Answer, emit, items_document
 from clusterwright.errors import ExitCode, UnknownName
 from clusterwright.model.parts import Provenance
-from clusterwright.units import format as show, unit_of
+from clusterwright.units import format as show
+from clusterwright.units import unit_of
 
 KINDS: Mapping[str, tuple[str, ...]] = {
     "accelerators": ("name", "vendor", "memory", "memory_speed", "bf16", "tdp", "certainty"),

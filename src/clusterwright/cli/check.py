@@ -8,7 +8,8 @@ from typing import Annotated, Any, Literal
 import yaml
 from cyclopts import Parameter
 
-from clusterwright import __version__, check as lints, documents, plan
+from clusterwright import __version__, documents, plan
+from clusterwright import check as lints
 from clusterwright.check import RULES, Finding
 from clusterwright.cli import files, load
 from clusterwright.cli.common import Common

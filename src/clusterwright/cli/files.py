@@ -1,6 +1,5 @@
 """Reading what people name and writing directories that are whole or not there."""
 
-import os
 import shutil
 import sys
 import tempfile
@@ -61,10 +60,10 @@ def write_directory(directory: str, files: Mapping[str, str | bytes]) -> Path:
         if target.exists():
             for name in files:
                 (target / name).parent.mkdir(parents=True, exist_ok=True)
-                os.replace(staging / name, target / name)
+                (staging / name).replace(target / name)
         else:
             staging.chmod(0o755)
-            os.replace(staging, target)
+            staging.replace(target)
     except OSError as error:
         msg = f"{directory}: cannot be written ({error.strerror}); free space or name another"
         raise TargetMissing(msg) from error

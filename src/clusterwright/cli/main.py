@@ -146,7 +146,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
         # The reader closed early (`| head`): leave quietly, and keep Python from flushing again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return ExitCode.OK
-    except Exception as error:  # noqa: BLE001 - the last door: any other error is a bug of ours
+    except Exception as error:
         return _bug(error, words)
     return result if isinstance(result, int) else ExitCode.OK
 

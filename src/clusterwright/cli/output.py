@@ -49,7 +49,11 @@ def emit(answer: Answer, common: Common) -> None:
             import yaml
 
             yaml.dump(
-                answer.document, sys.stdout, sort_keys=False, allow_unicode=True, Dumper=_PlainDumper
+                answer.document,
+                sys.stdout,
+                sort_keys=False,
+                allow_unicode=True,
+                Dumper=_PlainDumper,
             )
         case "jsonl":
             for row in _filtered(answer, common):
@@ -153,6 +157,7 @@ def _plain_dumper() -> Any:
         """Safe YAML without anchors, so that the output is plain data."""
 
         def ignore_aliases(self, data: Any) -> bool:
+            del data
             return True
 
     return Dumper

@@ -4,7 +4,8 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from clusterwright import documents, plan as planning, report
+from clusterwright import documents, report
+from clusterwright import plan as planning
 from clusterwright.catalog import Catalog
 from clusterwright.cli import files, load
 from clusterwright.cli.common import Common

@@ -37,8 +37,8 @@ def memory_bytes(
     ) / max(ep, 1)
     mine = spread / (tp * pp)
     replicas = dp * cp
-    weights = WEIGHT_BYTES * mine / (replicas if zero_stage >= 3 else 1)  # noqa: PLR2004 - ZeRO-3
-    gradients = GRADIENT_BYTES * mine / (replicas if zero_stage >= 2 else 1)  # noqa: PLR2004 - ZeRO-2
+    weights = WEIGHT_BYTES * mine / (replicas if zero_stage >= 3 else 1)
+    gradients = GRADIENT_BYTES * mine / (replicas if zero_stage >= 2 else 1)
     optimiser = OPTIMISER_BYTES * mine / (replicas if zero_stage >= 1 else 1)
     tokens = shape.sequence_length * micro_batch
     activations = ACTIVATION_BYTES * tokens * shape.hidden * shape.layers / (tp * cp)

@@ -17,7 +17,8 @@ from clusterwright.model.compute import Strategy
 from clusterwright.model.demand import Parallel
 from clusterwright.model.market import Efficiency
 from clusterwright.model.parts import Accelerator
-from clusterwright.units import SECONDS_PER_HOUR, Bytes, Fraction, format as show
+from clusterwright.units import SECONDS_PER_HOUR, Bytes, Fraction
+from clusterwright.units import format as show
 
 _WIDEST_TP = 8  # ranks; beyond one 8-way server tensor parallelism leaves the scale-up domain
 _DEEPEST_PP = 64
@@ -53,7 +54,9 @@ class Hardware:
         return self.accelerator.peak_flop_per_s[self.efficiency.precision]
 
 
-def accelerators_needed(work: TrainingWork, hardware: Hardware, *, goodput_fraction: float) -> float:
+def accelerators_needed(
+    work: TrainingWork, hardware: Hardware, *, goodput_fraction: float
+) -> float:
     """Return how many accelerators finish the campaign in time, before rounding."""
     parallel = work.stated or _by_rule(work, hardware, _ENOUGH)
     replica = parallel.tp * parallel.pp * parallel.cp

@@ -7,13 +7,14 @@ from functools import cache
 from typing import Annotated, Any, Literal, TypeVar, get_args, get_type_hints
 
 from pydantic import ConfigDict, Strict, TypeAdapter
-from pydantic_core import PydanticCustomError, core_schema as cs
+from pydantic_core import PydanticCustomError
+from pydantic_core import core_schema as cs
 
 from clusterwright.units import unit_of
 
 API_VERSION = "clusterwright/v1"
 Layout = Literal["flat", "spec"]
-WholeKey = Annotated[int, Strict(False)]  # noqa: FBT003 - JSON knows only texts as keys
+WholeKey = Annotated[int, Strict(False)]
 T = TypeVar("T", bound=type)
 
 
@@ -28,6 +29,7 @@ class Kind:
 
 
 _KINDS: dict[type, Kind] = {}
+_ADAPTERS: dict[tuple[type, bool], TypeAdapter[Any]] = {}
 
 
 def kind(name: str, *, layout: Layout) -> Callable[[T], T]:
@@ -78,9 +80,7 @@ class TaggedByKey:
         return cs.no_info_before_validator_function(
             self._one_key,
             cs.tagged_union_schema(
-                choices={
-                    tag: handler.generate_schema(cls) for tag, cls in self.variants.items()
-                },
+                choices={tag: handler.generate_schema(cls) for tag, cls in self.variants.items()},
                 discriminator=self._tag,
             ),
         )
@@ -173,7 +173,6 @@ def outward_names(cls: type, *, tag: str | None = None) -> Mapping[str, str]:
     return names
 
 
-@cache
 def adapter(cls: type, *, people: bool) -> TypeAdapter[Any]:
     """Return the reader and writer of a noun, unknown fields forbidden.
 
@@ -181,6 +180,8 @@ def adapter(cls: type, *, people: bool) -> TypeAdapter[Any]:
     place for it; people's and machine's spelling of one noun therefore never mix in one process
     without a new adapter, which is built from the configuration set here.
     """
+    if (cls, people) in _ADAPTERS:
+        return _ADAPTERS[cls, people]
     touched = list(nested(cls))
     for one, tag in touched:
         names = outward_names(one, tag=tag) if people else {}
@@ -191,4 +192,5 @@ def adapter(cls: type, *, people: bool) -> TypeAdapter[Any]:
             arbitrary_types_allowed=False,
         )
         one.__pydantic_config__ = config  # type: ignore[attr-defined]  # pydantic's documented hook
-    return TypeAdapter(cls)
+    _ADAPTERS[cls, people] = TypeAdapter(cls)
+    return _ADAPTERS[cls, people]

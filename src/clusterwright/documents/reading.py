@@ -81,9 +81,7 @@ def read_part(value: Any, noun: type[T], places: Places, *, people: bool = True)
     return found
 
 
-def _validated(
-    value: Any, noun: type[T], places: Places, *, people: bool
-) -> tuple[T, list[Fault]]:
+def _validated(value: Any, noun: type[T], places: Places, *, people: bool) -> tuple[T, list[Fault]]:
     reader = adapter(noun, people=people)
     context = {"written_by": "people" if people else "machine"}
     try:
@@ -105,14 +103,15 @@ def _header_faults(value: Any, name: str, places: Places) -> list[Fault]:
         ]
     faults = []
     for key, wanted in (("apiVersion", API_VERSION), ("kind", name)):
-        seen = value.get(key)
         if key not in value:
             hint = nearest(key, [str(one) for one in value])
             near = f"; {hint[0]} stands there" if hint else ""
             faults.append(places.fault((), f"{key} is missing{near}", f"write `{key}: {wanted}`"))
-        elif seen != wanted:
+        elif value[key] != wanted:
             faults.append(
-                places.fault((key,), f"{_shown(seen)} is not {wanted}", f"write `{key}: {wanted}`")
+                places.fault(
+                    (key,), f"{_shown(value[key])} is not {wanted}", f"write `{key}: {wanted}`"
+                )
             )
     return faults
 
@@ -125,4 +124,4 @@ def _shape(value: Any) -> str:
 
 def _shown(value: Any) -> str:
     text = repr(value)
-    return text if len(text) <= 60 else text[:60] + "…"  # noqa: PLR2004 - a line's worth
+    return text if len(text) <= 60 else text[:60] + "…"

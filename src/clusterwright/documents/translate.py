@@ -34,9 +34,9 @@ def faults_of(
     """Return the faults behind a validation error."""
     tags = frozenset(tag for _, tag in nested(noun) if tag)
     found = [_located(one, value, tags) for one in error.errors(include_url=False)]
-    faults: list[Fault] = []
-    for one in _without_noise(found, value):
-        faults.append(_fault(one, value, noun, places, people=people))
+    faults = [
+        _fault(one, value, noun, places, people=people) for one in _without_noise(found, value)
+    ]
     return list(dict.fromkeys(faults))
 
 
@@ -145,7 +145,9 @@ def _fault(one: _Error, value: Any, noun: type, places: Places, *, people: bool)
             hints = nearest(str(one.raw), allowed)
             near = f"did you mean {hints[0]}? " if hints else ""
             return places.fault(
-                one.path, f"{_shown(one.raw)} is not allowed", f"{near}Allowed: {', '.join(allowed)}"
+                one.path,
+                f"{_shown(one.raw)} is not allowed",
+                f"{near}Allowed: {', '.join(allowed)}",
             )
         case "quantity" | "tagged_by_key":
             message = str(one.details["msg"])
@@ -159,9 +161,10 @@ def _fault(one: _Error, value: Any, noun: type, places: Places, *, people: bool)
             what, _, remedy = reason.partition("; ")
             return places.fault(one.path, what, remedy)
         case _:
-            wanted = _wanted(kind, annotation)
+            wanted = _wanted(kind)
             return places.fault(
-                one.path, f"{_shown(one.raw)} is {_a(one.raw)}, where {wanted} is wanted",
+                one.path,
+                f"{_shown(one.raw)} is {_a(one.raw)}, where {wanted} is wanted",
                 f"write for example `{_example(annotation)}`",
             )
 
@@ -216,9 +219,11 @@ def _is_mapping(annotation: object) -> bool:
 
 def _item_type(annotation: object) -> object | None:
     if get_origin(annotation) in (tuple, list):
-        return get_args(annotation)[0]
+        first: object = get_args(annotation)[0]
+        return first
     if _is_mapping(annotation):
-        return get_args(annotation)[1]
+        second: object = get_args(annotation)[1]
+        return second
     for part in get_args(annotation):
         found = _item_type(part)
         if found is not None:
@@ -234,7 +239,7 @@ def _literals(annotation: object) -> tuple[Any, ...]:
     return tuple(name for part in get_args(annotation) for name in _literals(part))
 
 
-def _wanted(kind: str, annotation: object) -> str:
+def _wanted(kind: str) -> str:
     names = {
         "string_type": "a text",
         "int_type": "a whole number",

@@ -32,20 +32,19 @@ def as_dict(noun: Any) -> dict[str, Any]:
     return {"apiVersion": API_VERSION, "kind": kind.name, **body}
 
 
-def dump(noun: Any, *, format: Literal["yaml", "json"] = "yaml") -> str:  # noqa: A002 - the word users know
+def dump(noun: Any, *, format: Literal["yaml", "json"] = "yaml") -> str:
     """Return a noun as the text of its document; `read` turns it back into an equal noun."""
     document = as_dict(noun)
     if format == "json":
         return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
-    return yaml.dump(
-        document, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=100
-    )
+    return yaml.dump(document, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=100)
 
 
 class _Dumper(getattr(yaml, "CSafeDumper", yaml.SafeDumper)):  # type: ignore[misc]  # C or Python, the same interface
     """Block style without anchors; texts that YAML 1.2 would read as something else are quoted."""
 
     def ignore_aliases(self, data: Any) -> bool:
+        del data
         return True
 
 

@@ -111,7 +111,7 @@ def _decoded(text: str | bytes, builder: _Builder) -> str:
         source = text.decode("utf-8-sig") if isinstance(text, bytes) else text
         source.encode("utf-8")  # a lone surrogate cannot stand in a file
     except UnicodeError as error:
-        builder.fault((1, 1), (), f"is not UTF-8 text ({error.reason})", "save it as UTF-8")
+        builder.fault((1, 1), (), "is not UTF-8 text", "save it as UTF-8")
         raise InvalidInput(builder.faults) from error
     return source
 
@@ -158,7 +158,9 @@ def _open(builder: _Builder, event: Any) -> None:
     _tag(builder, event, "map" if mapping else "seq")
     place = _place(event)
     if builder.stack and _wants_key(builder.stack[-1]):
-        builder.fault(place, builder.stack[-1].path, "has a key that is no scalar", "use a text key")
+        builder.fault(
+            place, builder.stack[-1].path, "has a key that is no scalar", "use a text key"
+        )
     builder.stack.append(_Open({} if mapping else [], _path(builder), place, event.anchor))
 
 
@@ -241,7 +243,9 @@ def _tag(builder: _Builder, event: Any, natural: str) -> str:
     if not name.startswith(_CORE) or (
         short != natural if natural in {"map", "seq"} else short not in scalars
     ):
-        builder.fault(_place(event), _path(builder), f"has the tag {name[:60]}", "write it untagged")
+        builder.fault(
+            _place(event), _path(builder), f"has the tag {name[:60]}", "write it untagged"
+        )
         return natural
     return short
 

@@ -117,4 +117,4 @@ def _offer(name: str, known: Sequence[str]) -> str:
     if hints:
         return f"; did you mean {' or '.join(hints)}?"
     shown = ", ".join(list(known)[:12])
-    return f"; known: {shown}{', …' if len(known) > 12 else ''}"  # noqa: PLR2004 - a line's worth
+    return f"; known: {shown}{', …' if len(known) > 12 else ''}"

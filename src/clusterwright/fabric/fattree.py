@@ -68,7 +68,7 @@ def fat_tree(
         num_up_ports=up,
         num_node_leaf_links=total,
         num_leaf_spine_links=uplinks,
-        num_spine_core_links=uplinks if levels == 3 else 0,  # noqa: PLR2004 - levels
+        num_spine_core_links=uplinks if levels == 3 else 0,
     )
 
 
@@ -78,9 +78,7 @@ def most_endpoints(radix: int, *, oversubscription: float = 1.0) -> int:
     return down * (radix // 2) * radix
 
 
-def _upper_levels(
-    total: int, leaves: int, radix: int, down: int, up: int
-) -> tuple[int, int, int]:
+def _upper_levels(total: int, leaves: int, radix: int, down: int, up: int) -> tuple[int, int, int]:
     if total == 0:
         return 0, 0, 0
     if leaves <= radix:
@@ -102,7 +100,7 @@ def _check(num_endpoints: int, radix: int, managers: int, oversubscription: floa
     if num_endpoints < 0 or managers < 0:
         msg = f"endpoints and manager ports are 0 or more; seen {num_endpoints} and {managers}"
         raise UsageError(msg)
-    if radix < 4 or radix % 2:  # noqa: PLR2004 - the smallest tree
+    if radix < 4 or radix % 2:
         msg = f"the radix of a fat-tree switch is even and at least 4; seen {radix}"
         raise UsageError(msg)
     if not 1 <= oversubscription <= radix - 1:

@@ -8,7 +8,8 @@ from clusterwright.errors import UsageError
 from clusterwright.fabric.fattree import fat_tree, most_endpoints
 from clusterwright.model.network import Attachment, FatTree, Plane
 from clusterwright.model.parts import Switch
-from clusterwright.units import BytesPerSecond, format as show
+from clusterwright.units import BytesPerSecond
+from clusterwright.units import format as show
 
 _LEVEL_WORDS = {0: "none", 1: "one switch", 2: "two-level fat-tree", 3: "three-level fat-tree"}
 
@@ -45,7 +46,9 @@ def compute_plane(
         oversubscription=oversubscription,
     )
     rails = max(one.num_ports for one in attached)
-    words = f"{_LEVEL_WORDS[tree.levels]}, rail-optimised" if rails > 1 else _LEVEL_WORDS[tree.levels]
+    words = (
+        f"{_LEVEL_WORDS[tree.levels]}, rail-optimised" if rails > 1 else _LEVEL_WORDS[tree.levels]
+    )
     return _plane(words, switch, speed, tree, attached, rails=rails)
 
 

@@ -114,7 +114,7 @@ def _uplinks(plane: Plane, down: int) -> tuple[Indices, Indices, Indices, Indice
     up = plane.num_leaf_spine_cables // plane.num_leaf
     links = np.arange(plane.num_leaf_spine_cables, dtype=np.int64)
     leaf, place = links // up, links % up
-    if plane.levels == 2:  # noqa: PLR2004 - levels
+    if plane.levels == 2:
         each = up // plane.num_spine if plane.num_spine <= up else 1
         spine = np.minimum(place // max(each, 1), plane.num_spine - 1)
         spine_port = leaf * max(each, 1) + place % max(each, 1)

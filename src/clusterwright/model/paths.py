@@ -40,7 +40,9 @@ def leaves(document: object, path: str = "") -> Iterator[tuple[str, object]]:
     """
     if is_dataclass(document) and not isinstance(document, type):
         for one in fields(document):
-            yield from leaves(getattr(document, one.name), f"{path}.{one.name}" if path else one.name)
+            yield from leaves(
+                getattr(document, one.name), f"{path}.{one.name}" if path else one.name
+            )
     elif isinstance(document, Mapping):
         for key, value in document.items():
             yield from leaves(value, f"{path}.{key}" if path else str(key))

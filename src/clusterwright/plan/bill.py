@@ -141,9 +141,7 @@ def _storage(storage: Storage, catalog: Catalog) -> list[BomLine]:
     return found
 
 
-def _house(
-    facility: Facility, num_pdus: int, catalog: Catalog, terms: Terms
-) -> list[BomLine]:
+def _house(facility: Facility, num_pdus: int, catalog: Catalog, terms: Terms) -> list[BomLine]:
     rack = catalog.default("plan.rack_price", Usd)
     pdu = catalog.default("plan.pdu_price", Usd)
     region = terms.region
@@ -193,9 +191,7 @@ def _running(
     return (
         CostLine(
             name="energy",
-            cost_usd_per_year=max(
-                0.0, facility.energy_j_per_year * facility.power_price_usd_per_j
-            ),
+            cost_usd_per_year=max(0.0, facility.energy_j_per_year * facility.power_price_usd_per_j),
             source=terms.supply.source,
         ),
         CostLine(

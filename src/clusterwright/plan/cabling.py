@@ -60,7 +60,9 @@ def cable_list(planes: Fabric, hall: Hall, catalog: Catalog) -> Iterator[Cable]:
             chosen = _chosen(run.length_m, run.speed, catalog)
             for i in range(run.length_m.size):
                 number += 1
-                leg = f"/{run.to_leg[i] + 1}" if run.to_leg is not None and run.to_leg[i] >= 0 else ""
+                leg = (
+                    f"/{run.to_leg[i] + 1}" if run.to_leg is not None and run.to_leg[i] >= 0 else ""
+                )
                 yield Cable(
                     cable_id=f"{name[0].upper()}{number:06d}",
                     plane=name,
@@ -80,7 +82,7 @@ def _runs(
         return
     wires = fabric.wiring(plane)
     slack = catalog.default("plan.cable_slack", Metres)
-    racks, labels, speeds = _devices(name, plane, hall, names=names)
+    racks, labels, speeds = _devices(plane, hall, names=names)
     group = next(one for one in hall.groups if one.name == f"{name}-network")
     switch_rack = hall.rack_of(group, np.arange(plane.num_switches))
     switches = [*_switch_names(name, plane)] if names else []
@@ -100,7 +102,14 @@ def _runs(
     )
     for low, low_at, low_port, high, high_at, high_port in (
         (wires.up_leaf, leaf, wires.up_leaf_port, wires.up_spine, spine, wires.up_spine_port),
-        (wires.core_spine, spine, wires.core_spine_port, wires.core_core, core, wires.core_core_port),
+        (
+            wires.core_spine,
+            spine,
+            wires.core_spine_port,
+            wires.core_core,
+            core,
+            wires.core_core_port,
+        ),
     ):
         if low.size:
             yield _Run(
@@ -122,9 +131,7 @@ def _legs(legs: Numbers, speeds: Floats, plane: Plane) -> Numbers:
     return np.where(speeds < plane.port_bytes_per_s, legs, -1)
 
 
-def _devices(
-    name: PlaneName, plane: Plane, hall: Hall, *, names: bool
-) -> tuple[Numbers, list[str], Floats]:
+def _devices(plane: Plane, hall: Hall, *, names: bool) -> tuple[Numbers, list[str], Floats]:
     """Return rack, label and port speed of every device that hangs on a plane."""
     by_device = {group.device: group for group in hall.groups}
     racks, labels, speeds = [], [], []
@@ -159,7 +166,11 @@ def _spread(name: str, count: int, hall: Hall) -> Numbers:
 
 def _switch_names(name: str, plane: Plane) -> Iterator[str]:
     upper = "aggregation" if name == "management" else "spine"
-    for role, count in (("leaf", plane.num_leaf), (upper, plane.num_spine), ("core", plane.num_core)):
+    for role, count in (
+        ("leaf", plane.num_leaf),
+        (upper, plane.num_spine),
+        ("core", plane.num_core),
+    ):
         yield from (f"{name}-{role}-{i + 1:03d}" for i in range(count))
 
 

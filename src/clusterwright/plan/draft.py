@@ -132,7 +132,8 @@ def _needs(terms: Terms, catalog: Catalog, workforce: Workforce) -> StorageNeeds
     mined = [one for one in terms.demand.workloads if isinstance(one, Processing)]
     return StorageNeeds(
         lake_bytes=(data.existing_bytes or 0.0) + ingest * terms.retain_s,
-        lake_read_bytes_per_s=sum(one.input_bytes_per_s for one in mined) + _prefetch(terms, workforce),
+        lake_read_bytes_per_s=sum(one.input_bytes_per_s for one in mined)
+        + _prefetch(terms, workforce),
         lake_write_bytes_per_s=ingest,
         scheme=terms.scheme,
         hot_bytes=capacity,
@@ -211,9 +212,7 @@ def _facility_needs(
         region=terms.region.name,
         cooling=terms.cooling.name,
         pue_ratio=terms.pue_ratio,
-        servers=tuple(
-            PowerShare(name=pool.name, power_w=pool.power_w) for pool in workforce.pools
-        ),
+        servers=tuple(PowerShare(name=pool.name, power_w=pool.power_w) for pool in workforce.pools),
         others=tuple(others),
         compute_pools=tuple(pool.name for pool in wired),
         num_compute_racks=sum(pool.num_racks for pool in wired),
@@ -305,17 +304,17 @@ def _compute_why(workforce: Workforce, catalog: Catalog) -> tuple[Derivation, ..
                 source=f"{rated.source}; Daly 2006",
             )
         )
-    for pool in workforce.pools:
-        found.append(
-            Derivation(
-                path=f"spec.compute.pools[{pool.name}].num_racks",
-                formula=(
-                    f"{pool.num_servers:,} servers of {show(pool.server_power_w, Watts)}, "
-                    f"{pool.servers_per_rack} in a rack"
-                ),
-                source="catalogue: servers; site.rack_power",
-            )
+    found.extend(
+        Derivation(
+            path=f"spec.compute.pools[{pool.name}].num_racks",
+            formula=(
+                f"{pool.num_servers:,} servers of {show(pool.server_power_w, Watts)}, "
+                f"{pool.servers_per_rack} in a rack"
+            ),
+            source="catalogue: servers; site.rack_power",
         )
+        for pool in workforce.pools
+    )
     return tuple(found)
 
 

@@ -79,9 +79,7 @@ def staff_fleet(terms: Terms, catalog: Catalog) -> Workforce:
     )
 
 
-def _fleet_name(
-    accelerator: Accelerator, kinds: Sequence[Kind], number: int
-) -> str:
+def _fleet_name(accelerator: Accelerator, kinds: Sequence[Kind], number: int) -> str:
     short = accelerator.name.split("-")[0].lower()
     alike = [one for one, _, _, _ in kinds if one.name.split("-")[0].lower() == short]
     return short if len(alike) == 1 else f"{short}-{number + 1}"

@@ -15,6 +15,8 @@ from clusterwright.units import (
     Usd,
     UsdPerYear,
     Watts,
+)
+from clusterwright.units import (
     format as show,
 )
 
@@ -67,14 +69,12 @@ def relaxations(draft: Draft, terms: Terms, redraft: Redraft) -> tuple[Relaxatio
     accelerators, at their cost. Limits that the training pool drives can be met by a smaller pool,
     at the time that it then takes.
     """
-    found: list[tuple[float, Relaxation]] = []
     broken = list(_broken(draft, terms))
-    for one in broken:
-        found.append((_dearness(one), _raised(one, draft)))
+    found = [(_dearness(one), _raised(one, draft)) for one in broken]
     for number, campaign in enumerate(terms.demand.workloads):
         late = any(one.path == f"workloads[{number}].within" for one in broken)
         if isinstance(campaign, Training) and late:
-            found.extend(_larger(number, campaign, draft, terms, redraft))
+            found.extend(_larger(number, campaign, draft, redraft))
     if any(one.shrinks for one in broken):
         found.extend(_smaller(draft, terms, redraft))
     return tuple(one for _, one in sorted(found, key=lambda pair: pair[0]))
@@ -83,7 +83,7 @@ def relaxations(draft: Draft, terms: Terms, redraft: Redraft) -> tuple[Relaxatio
 def _broken(draft: Draft, terms: Terms) -> Iterator[_Broken]:
     limits, hall = terms.demand.limits, terms.demand.site.hall
     money, house = draft.economics, draft.facility
-    candidates = [
+    candidates: list[tuple[str, float | None, float, object, bool]] = [
         ("limits.capex", limits.capex_usd, money.capex_usd, Usd, True),
         ("limits.opex", limits.opex_usd_per_year, money.opex_usd_per_year, UsdPerYear, True),
         ("limits.power", limits.power_w, house.facility_power_w, Watts, True),
@@ -97,13 +97,13 @@ def _broken(draft: Draft, terms: Terms) -> Iterator[_Broken]:
         power = group.fullest_power_w
         if group.kind != "network":
             candidates.append(("site.rack_power", group.limit_w, power, Watts, False))
-            candidates.append(
-                ("site.cooling", terms.cooling.max_rack_power_w, power, Watts, False)
-            )
+            candidates.append(("site.cooling", terms.cooling.max_rack_power_w, power, Watts, False))
     for number, work in enumerate(terms.demand.workloads):
         if isinstance(work, Training):
             reached = _duration(work.name, draft)
-            candidates.append((f"workloads[{number}].within", work.within_s, reached, Seconds, False))
+            candidates.append(
+                (f"workloads[{number}].within", work.within_s, reached, Seconds, False)
+            )
     for one in draft.workforce.waiting:
         path = f"workloads[{_number(one.workload, terms)}].wait.p95"
         candidates.append((path, one.asked_s, one.p95_s, Seconds, False))
@@ -156,7 +156,7 @@ def _raised(one: _Broken, draft: Draft) -> Relaxation:
 
 
 def _larger(
-    number: int, campaign: Training, draft: Draft, terms: Terms, redraft: Redraft
+    number: int, campaign: Training, draft: Draft, redraft: Redraft
 ) -> Iterator[tuple[float, Relaxation]]:
     """Offer the pool that would meet the deadline, where the demand fixes a smaller one."""
     if campaign.num_accelerators is None:
@@ -170,7 +170,9 @@ def _larger(
             draft_with = redraft(wanted)
         except ClusterwrightError:
             return
-        wanted = next(p.num_accelerators for p in draft_with.workforce.pools if p.role == "training")
+        wanted = next(
+            p.num_accelerators for p in draft_with.workforce.pools if p.role == "training"
+        )
         if _duration(campaign.name, draft_with) <= campaign.within_s:
             more = draft_with.economics.capex_usd / draft.economics.capex_usd - 1
             yield (
@@ -191,7 +193,9 @@ def _larger(
 def _smaller(draft: Draft, terms: Terms, redraft: Redraft) -> Iterator[tuple[float, Relaxation]]:
     """Offer the deadline at which the largest pool within all limits would finish."""
     campaigns = [
-        (number, one) for number, one in enumerate(terms.demand.workloads) if isinstance(one, Training)
+        (number, one)
+        for number, one in enumerate(terms.demand.workloads)
+        if isinstance(one, Training)
     ]
     pool = next((p for p in draft.workforce.pools if p.role == "training"), None)
     if len(campaigns) != 1 or pool is None:

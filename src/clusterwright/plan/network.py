@@ -55,9 +55,7 @@ def build_fabric(
     )
     return Fabric(
         kind=kind,
-        planes=Planes(
-            compute=compute_plane, storage=storage_plane, management=management_plane
-        ),
+        planes=Planes(compute=compute_plane, storage=storage_plane, management=management_plane),
     )
 
 
@@ -130,9 +128,7 @@ def _management_ports(
     speed = catalog.switch(catalog.default_text("plan.management_switch")).port_bytes_per_s
 
     def ports(name: str, devices: int, each: int = 1) -> Attachment:
-        return Attachment(
-            name=name, num_devices=devices, num_ports=each, port_bytes_per_s=speed
-        )
+        return Attachment(name=name, num_devices=devices, num_ports=each, port_bytes_per_s=speed)
 
     found = [
         ports(pool.name, pool.num_servers, catalog.server(pool.server).num_management_ports)

@@ -56,7 +56,9 @@ def ranked(
 ) -> list[int]:
     """Return the candidates from best to worst: feasible ones first, ties in the order given."""
     figures = score(points, objective)
-    return sorted(range(len(points)), key=lambda i: (not feasible[i], round(figures[i], 12), i))
+    return sorted(
+        range(len(points)), key=lambda i: (not feasible[i], round(float(figures[i]), 12), i)
+    )
 
 
 def _weights(objective: Goal | Weights) -> Mapping[Goal, float]:

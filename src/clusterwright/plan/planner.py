@@ -26,7 +26,8 @@ from clusterwright.plan.draft import Draft, draft
 from clusterwright.plan.ledger import ledger
 from clusterwright.plan.limits import conflicts, relaxations
 from clusterwright.plan.terms import FabricKind, Terms, resolve
-from clusterwright.units import Fraction, GramsPerYear, Seconds, Usd, format as show
+from clusterwright.units import Fraction, GramsPerYear, Seconds, Usd
+from clusterwright.units import format as show
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,9 +147,7 @@ def _points(candidates: Sequence[_Candidate]) -> np.ndarray[tuple[int, int], np.
 
 def _nothing_fits(candidates: Sequence[_Candidate]) -> ClusterwrightError:
     reasons = sorted({one.failure for one in candidates if one.allowed and one.failure})
-    return ClusterwrightError(
-        "no candidate could be drawn at all:\n  " + "\n  ".join(reasons[:8])
-    )
+    return ClusterwrightError("no candidate could be drawn at all:\n  " + "\n  ".join(reasons[:8]))
 
 
 def _design(

@@ -6,7 +6,7 @@ simulation and processing take CPU servers. A fleet that the demand gives is pla
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from clusterwright import compute, reliability
@@ -26,7 +26,7 @@ from clusterwright.model.demand import (
 from clusterwright.model.parts import Accelerator, Server
 from clusterwright.model.reliability import Reliability
 from clusterwright.plan.terms import Terms
-from clusterwright.units import BytesPerSecond, Count, Fraction, Seconds, parse
+from clusterwright.units import BytesPerSecond, Count, Fraction, Seconds
 
 _MOST_ROUNDS = 24  # of the fixed point; goodput moves a count by a few percent, it settles in three
 
@@ -208,9 +208,7 @@ def train(
         workloads=tuple(one.name for one, _ in campaigns),
         demanded=_duty(campaigns, found, terms),
     )
-    return Trained(
-        load=load, strategies=tuple(found), reliability=largest, missing=tuple(missing)
-    )
+    return Trained(load=load, strategies=tuple(found), reliability=largest, missing=tuple(missing))
 
 
 def _settled(
@@ -293,7 +291,8 @@ def _split(
     workloads: Sequence[object], per_server: int
 ) -> tuple[list[Experiments], list[Experiments]]:
     """Return streams of jobs wider than a server, and of those that fit in one."""
-    wide, narrow = [], []
+    wide: list[Experiments] = []
+    narrow: list[Experiments] = []
     for one in workloads:
         if isinstance(one, Experiments):
             for kept, target in (
@@ -447,14 +446,12 @@ def serve(terms: Terms, catalog: Catalog, accelerator: Accelerator) -> tuple[Ser
             )
         )
     hosts = list(dict.fromkeys(plan.accelerator for plan in plans))
-    if len(hosts) < 2:  # noqa: PLR2004 - one pool needs no second name
+    if len(hosts) < 2:
         return tuple(plans)
     return tuple(replace(plan, pool=f"serving-{plan.accelerator}") for plan in plans)
 
 
-def _serving_pools(
-    serving: Sequence[ServingPlan], catalog: Catalog, terms: Terms
-) -> list[Pool]:
+def _serving_pools(serving: Sequence[ServingPlan], catalog: Catalog, terms: Terms) -> list[Pool]:
     by_pool: dict[str, list[ServingPlan]] = {}
     for plan in serving:
         by_pool.setdefault(plan.pool, []).append(plan)

@@ -24,8 +24,10 @@ from clusterwright.units import (
     Seconds,
     UsdPerJoule,
     Watts,
-    format as show,
     parse,
+)
+from clusterwright.units import (
+    format as show,
 )
 
 FabricKind = Literal["infiniband", "ethernet"]
@@ -242,7 +244,10 @@ def _allowed(demand: Demand, catalog: Catalog, taking: _Taking) -> tuple[Acceler
     """Return the accelerators that the limits allow; a limit that allows none is a fault."""
     limits = demand.limits
     vendors = {vendor.casefold(): vendor for vendor in catalog.vendors()}
-    for field, names in (("vendors", limits.vendors), ("excluded_vendors", limits.excluded_vendors)):
+    for field, names in (
+        ("vendors", limits.vendors),
+        ("excluded_vendors", limits.excluded_vendors),
+    ):
         for number, name in enumerate(names or ()):
             if name.casefold() not in vendors:
                 message = str(UnknownName.of("vendor", name, catalog.vendors()))
@@ -268,16 +273,16 @@ def _allowed(demand: Demand, catalog: Catalog, taking: _Taking) -> tuple[Acceler
     return tuple(catalog.accelerators[name] for name in left)
 
 
-def _supply(
-    demand: Demand, region: Region, catalog: Catalog, taking: _Taking
-) -> facility.Supply:
+def _supply(demand: Demand, region: Region, catalog: Catalog, taking: _Taking) -> facility.Supply:
     cited = catalog.cite(region.provenance)
     price, carbon = demand.site.power_price_usd_per_j, demand.site.carbon_g_per_j
     hourly = None
     if price == "hourly":
         series = catalog.series.get(region.series)
         if series is None:
-            known = sorted(one.name for one in catalog.regions.values() if one.series in catalog.series)
+            known = sorted(
+                one.name for one in catalog.regions.values() if one.series in catalog.series
+            )
             taking.fault(
                 ("site", "power_price"),
                 f"no hourly series for {region.name}; give a flat price, or take one of: "

@@ -49,7 +49,7 @@ def goodput_fraction(
     if math.isinf(between_s):
         return interval_s / (interval_s + checkpoint_s)
     exponent = (interval_s + checkpoint_s) / between_s
-    if exponent + restart_s / between_s > 500:  # noqa: PLR2004 - e^500; nothing moves long before
+    if exponent + restart_s / between_s > 500:
         return 1e-12
     stretched = between_s * math.exp(restart_s / between_s) * math.expm1(exponent)
     return min(1.0, interval_s / stretched)

@@ -68,4 +68,4 @@ def _ratio(before: Leaf, after: Leaf) -> float | None:
         for value in (before, after)
         if isinstance(value, int | float) and not isinstance(value, bool)
     ]
-    return numbers[1] / numbers[0] if len(numbers) == 2 and numbers[0] else None  # noqa: PLR2004 - both sides
+    return numbers[1] / numbers[0] if len(numbers) == 2 and numbers[0] else None

@@ -76,7 +76,7 @@ def parse(text: str, alias: object) -> float:
     return parse_text(text, _unit(alias))
 
 
-def format(value: float, alias: object, *, digits: int | None = 3) -> str:  # noqa: A001 - the pair of parse
+def format(value: float, alias: object, *, digits: int | None = 3) -> str:
     """Return a value as people write it.
 
     Parameters

@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from pydantic_core import PydanticCustomError, core_schema as cs
+from pydantic_core import PydanticCustomError
+from pydantic_core import core_schema as cs
 
 from clusterwright.units.parsing import UnitError, parse_text
 from clusterwright.units.printing import exact_text
@@ -14,11 +15,11 @@ WRITTEN_BY = "written_by"
 def core_schema(unit: Unit) -> cs.CoreSchema:
     """Return the schema that reads a quantity."""
 
-    def read(value: Any, info: cs.ValidationInfo) -> float:  # noqa: ANN401 - whatever stood in the file
+    def read(value: Any, info: cs.ValidationInfo) -> float:
         by_machine = (info.context or {}).get(WRITTEN_BY) == "machine"
         return _read(value, unit, by_machine=by_machine)
 
-    def write(value: float, info: cs.SerializationInfo) -> Any:  # noqa: ANN401 - text or number
+    def write(value: float, info: cs.SerializationInfo) -> Any:
         by_people = (info.context or {}).get(WRITTEN_BY) == "people"
         if by_people and not unit.plain:
             return exact_text(value, unit)
@@ -46,7 +47,7 @@ def json_schema(unit: Unit) -> dict[str, Any]:
     return {"anyOf": [bounds, text]}
 
 
-def _read(value: Any, unit: Unit, *, by_machine: bool) -> float:  # noqa: ANN401 - whatever stood in the file
+def _read(value: Any, unit: Unit, *, by_machine: bool) -> float:
     if isinstance(value, str) and not by_machine:
         try:
             return parse_text(value, unit)
@@ -66,7 +67,7 @@ def _read(value: Any, unit: Unit, *, by_machine: bool) -> float:  # noqa: ANN401
     return number
 
 
-def _wrong(value: Any, unit: Unit, why: str) -> PydanticCustomError:  # noqa: ANN401 - whatever stood in the file
+def _wrong(value: Any, unit: Unit, why: str) -> PydanticCustomError:
     shown = _short(value)
     example = DIMENSIONS[unit.dimension].example
     return PydanticCustomError(
@@ -76,11 +77,11 @@ def _wrong(value: Any, unit: Unit, why: str) -> PydanticCustomError:  # noqa: AN
     )
 
 
-def _short(value: Any) -> str:  # noqa: ANN401 - whatever stood in the file
+def _short(value: Any) -> str:
     if isinstance(value, int) and not isinstance(value, bool) and abs(value) >= 10**40:
         return "a number of more than 40 digits"
     text = repr(value)
-    return text if len(text) <= 60 else text[:60] + "…"  # noqa: PLR2004 - a line's worth
+    return text if len(text) <= 60 else text[:60] + "…"
 
 
 def _plain_number(value: float) -> float | int:

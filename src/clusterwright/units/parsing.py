@@ -79,7 +79,7 @@ def _factor(spelling: str, number: float, words: str, unit: Unit) -> float:
 def _compound_time(words: str) -> float | None:
     """Return the sum of a text like `1d 4h` or `2h30m`; None when it has one part only."""
     total, position, parts = 0.0, 0, 0
-    known = DIMENSIONS["time"].spellings | {"m": 60.0}
+    known = {**DIMENSIONS["time"].spellings, "m": 60.0}
     while position < len(words):
         match = _COMPOUND.match(words, position)
         if match is None or match.group(2) not in known:
@@ -92,7 +92,7 @@ def _compound_time(words: str) -> float | None:
 def _dollars(spelling: str) -> str:
     prefix, slash, below = spelling.partition("/")
     prefix = {"m": "M", "b": "bn ", "bn": "bn ", "K": "k", "B": "bn "}.get(prefix, prefix)
-    return f"{prefix}{' ' if len(prefix) > 2 and not prefix.endswith(' ') else ''}USD{slash}{below}"  # noqa: PLR2004 - words, not prefixes
+    return f"{prefix}{' ' if len(prefix) > 2 and not prefix.endswith(' ') else ''}USD{slash}{below}"
 
 
 def _other_kind(spelling: str) -> str | None:

@@ -14,7 +14,7 @@ def prose(value: float, unit: Unit, digits: int) -> str:
         return str(value)
     if unit.dimension == "fraction":
         return f"{_rounded(100 * value, digits)} %"
-    if unit.dimension == "time" and abs(value) >= 3600:  # noqa: PLR2004 - an hour
+    if unit.dimension == "time" and abs(value) >= 3600:
         return _duration(value)
     number, spelling = _scaled(value, unit)
     text = _rounded(number, digits)

@@ -81,13 +81,13 @@ class Unit:
             return "is above 1 (100 %)"
         return None
 
-    def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> Any:  # noqa: ANN401 - pydantic's own types
+    def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> Any:
         """Read texts with a unit; numbers where the name or the writer says the unit."""
         from clusterwright.units.edge import core_schema
 
         return core_schema(self)
 
-    def __get_pydantic_json_schema__(self, schema: Any, handler: Any) -> Any:  # noqa: ANN401 - pydantic's own types
+    def __get_pydantic_json_schema__(self, schema: Any, handler: Any) -> Any:
         """Describe the value for editors."""
         from clusterwright.units.edge import json_schema
 
@@ -145,11 +145,31 @@ def _per(table: Mapping[str, float], others: Mapping[str, float]) -> dict[str, f
 
 
 _TIME = {
-    **{"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "sec": 1.0},
-    **{"second": 1.0, "seconds": 1.0, "min": 60.0, "minute": 60.0, "minutes": 60.0},
-    **{"h": _HOUR, "hour": _HOUR, "hours": _HOUR, "d": _DAY, "day": _DAY, "days": _DAY},
-    **{"week": _WEEK, "weeks": _WEEK, "w": _WEEK},
-    **{"y": _YEAR, "year": _YEAR, "years": _YEAR, "yr": _YEAR, "a": _YEAR},
+    "ns": 1e-9,
+    "us": 1e-6,
+    "µs": 1e-6,
+    "ms": 1e-3,
+    "s": 1.0,
+    "sec": 1.0,
+    "second": 1.0,
+    "seconds": 1.0,
+    "min": 60.0,
+    "minute": 60.0,
+    "minutes": 60.0,
+    "h": _HOUR,
+    "hour": _HOUR,
+    "hours": _HOUR,
+    "d": _DAY,
+    "day": _DAY,
+    "days": _DAY,
+    "week": _WEEK,
+    "weeks": _WEEK,
+    "w": _WEEK,
+    "y": _YEAR,
+    "year": _YEAR,
+    "years": _YEAR,
+    "yr": _YEAR,
+    "a": _YEAR,
 }
 _RATE_TIME = {"s": 1.0, "min": 60.0, "h": _HOUR, "hour": _HOUR, "d": _DAY, "day": _DAY} | {
     "week": _WEEK,
@@ -170,15 +190,28 @@ _USD = (
     | {"$": 1.0, "USD bn": 1e9}
 )
 _MASS = {"mg": 1e-3, "g": 1.0, "kg": 1e3, "t": 1e6, "kt": 1e9, "Mt": 1e12}
-_CO2 = {
-    f"{name}{gas}": factor for name, factor in _MASS.items() for gas in ("", "CO2", "CO2e")
-} | {f"{name} {gas}": factor for name, factor in _MASS.items() for gas in ("CO2", "CO2e")}
+_CO2 = {f"{name}{gas}": factor for name, factor in _MASS.items() for gas in ("", "CO2", "CO2e")} | {
+    f"{name} {gas}": factor for name, factor in _MASS.items() for gas in ("CO2", "CO2e")
+}
 _TOKENS = {
-    **{"token": 1.0, "tokens": 1.0, "ktoken": 1e3, "ktokens": 1e3},
-    **{"Mtoken": 1e6, "Mtokens": 1e6, "Gtoken": 1e9, "Gtokens": 1e9},
+    "token": 1.0,
+    "tokens": 1.0,
+    "ktoken": 1e3,
+    "ktokens": 1e3,
+    "Mtoken": 1e6,
+    "Mtokens": 1e6,
+    "Gtoken": 1e9,
+    "Gtokens": 1e9,
 }
 _COUNT = {
-    **{"": 1.0, "k": 1e3, "K": 1e3, "M": 1e6, "G": 1e9, "B": 1e9, "T": 1e12, "P": 1e15},
+    "": 1.0,
+    "k": 1e3,
+    "K": 1e3,
+    "M": 1e6,
+    "G": 1e9,
+    "B": 1e9,
+    "T": 1e12,
+    "P": 1e15,
     **_WORDS,
 }
 
@@ -210,12 +243,8 @@ DIMENSIONS: Mapping[str, Dimension] = {
     ),
     "length": Dimension({"mm": 1e-3, "cm": 1e-2, "m": 1.0, "km": 1e3}, ("mm", "m", "km"), "30 m"),
     "temperature": Dimension({"°C": 1.0, "C": 1.0, "degC": 1.0}, ("°C",), "25 °C"),
-    "frequency": Dimension(
-        _prefixed("Hz"), ("Hz", "kHz", "MHz", "GHz"), "1.98 GHz"
-    ),
-    "money": Dimension(
-        _USD, ("USD", "kUSD", "MUSD", "bn USD"), "90 MUSD"
-    ),
+    "frequency": Dimension(_prefixed("Hz"), ("Hz", "kHz", "MHz", "GHz"), "1.98 GHz"),
+    "money": Dimension(_USD, ("USD", "kUSD", "MUSD", "bn USD"), "90 MUSD"),
     "money_per_year": Dimension(
         _per(_USD, _PER_YEAR), ("USD/year", "kUSD/year", "MUSD/year", "bn USD/year"), "4 MUSD/year"
     ),
@@ -274,9 +303,7 @@ DIMENSIONS: Mapping[str, Dimension] = {
     "tokens_per_money": Dimension(
         _per(_TOKENS, {"USD": 1.0}), ("token/USD", "ktoken/USD", "Mtoken/USD"), "2 Mtoken/USD"
     ),
-    "tokens_per_energy": Dimension(
-        _per(_TOKENS, {"J": 1.0}), ("token/J", "ktoken/J"), "4 token/J"
-    ),
+    "tokens_per_energy": Dimension(_per(_TOKENS, {"J": 1.0}), ("token/J", "ktoken/J"), "4 token/J"),
     "accelerator_time": Dimension(
         {f"{prefix}GPU-h": factor for prefix, factor in _DECIMAL.items()}
         | {f"{prefix} GPU-h": factor for prefix, factor in _COUNT.items() if prefix},
