@@ -2,7 +2,7 @@
 """The project's own commands; needs nothing but Python 3.11 and git.
 
     python3 dev.py demo          plan the worked case, run its month in the twin, show the report
-    python3 dev.py test [ARGS]   run all tests that this machine has the parts for; ARGS go to pytest
+    python3 dev.py test [ARGS]   run the tests that this machine has the parts for
     python3 dev.py lint          style, types, order of the rooms, spelling
     python3 dev.py parts         install the Debian packages that some tests need, where it may
     python3 dev.py setup         make the environment only

@@ -1,4 +1,4 @@
-"""10,000 mutated demand files are read and resolved, or refused with our own errors and nothing else.
+"""10,000 mutated demand files are read, or refused with our own errors and nothing else.
 
 A seeded 200 of them go through the whole command line: exit 0, 1 or 2, no traceback, and no output
 directory unless the plan was made.

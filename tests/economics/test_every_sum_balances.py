@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import replace
+from typing import get_args
 
 import pytest
 from hypothesis import given
@@ -10,11 +11,11 @@ from hypothesis import strategies as st
 from clusterwright.economics import Bill, MoneyTerms, account
 from clusterwright.economics.account import equipment_usd, line, present_value
 from clusterwright.errors import UsageError
-from clusterwright.model.economics import BomLine, CostLine
+from clusterwright.model.economics import BomCategory, BomLine, CostLine
 from clusterwright.units import HOURS_PER_YEAR, SECONDS_PER_YEAR
 
 MILLION = 1_000_000
-CATEGORIES = ("compute", "network", "storage", "management", "rack", "facility", "services")
+CATEGORIES: tuple[BomCategory, ...] = get_args(BomCategory)
 
 
 def terms(years: float = 5.0, *, discount: float = 0.0) -> MoneyTerms:

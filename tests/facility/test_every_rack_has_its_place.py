@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from clusterwright.errors import UsageError
 from clusterwright.facility import Hall, lay_out, servers_per_rack
 from clusterwright.model.facility import RackGroup, RackKind
+from clusterwright.units import Watts, parse
 
 WIDTH, PITCH, PER_ROW = 0.8, 3.0, 16
 
@@ -43,7 +44,13 @@ FILLINGS = {
     "three B200 servers in 45 kW": (14_300, 10, 45_000, 3, "DGX B200: 14.3 kW; arithmetic"),
     "height binds before power": (500, 8, 45_000, 6, "48 units / 8"),
     "none where one alone is too much": (120_000, 48, 45_000, 0, "GB200 NVL72 on 45 kW"),
-    "ten of 4.3 kW, though 43 kW / 4.3 kW is no whole float": (4.3e3, 4, 43e3, 10, "arithmetic"),
+    "three of 1.34 kW in what is written as 4.02 kW": (
+        parse("1.34 kW", Watts),
+        1,
+        parse("4.02 kW", Watts),
+        3,
+        "3 × 1.34 = 4.02, which floats miss by 5e-13",
+    ),
 }
 
 

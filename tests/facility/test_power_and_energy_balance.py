@@ -176,6 +176,13 @@ def test_nobody_draws_more_on_average_than_at_most(needs: FacilityNeeds) -> None
     assert drawn.energy_j_per_year <= most * (1 + 1e-12)
 
 
+@given(needs=_needs)
+def test_a_year_takes_the_mean_draw_with_cooling_and_losses(needs: FacilityNeeds) -> None:
+    drawn, _ = assemble(needs, HALL, SUPPLY)
+    mean_w = drawn.energy_j_per_year / SECONDS_PER_YEAR
+    assert mean_w == pytest.approx(drawn.mean_it_power_w * drawn.pue_ratio)
+
+
 @given(needs=_needs, more=_fraction)
 def test_more_work_never_takes_less_energy(needs: FacilityNeeds, more: float) -> None:
     used = needs.utilization_fraction

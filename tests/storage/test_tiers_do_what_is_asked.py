@@ -155,6 +155,18 @@ def test_a_hot_tier_on_bare_drives_is_refused() -> None:
         size(replace(NOTHING, hot_bytes=1.0), replace(SYSTEMS, hot=BLOCK))
 
 
+def test_with_a_hot_tier_checkpoints_go_there_and_not_to_the_lake() -> None:
+    needs = replace(NOTHING, lake_bytes=1e15, hot_bytes=1e15, checkpoint_bytes=1e12)
+    storage, _ = size(needs, SYSTEMS)
+    assert storage.checkpoint is not None
+    assert storage.checkpoint.tier == "hot"
+    assert storage.checkpoint.write_time_s == 1e12 / tier(storage, "hot").write_bytes_per_s
+
+
+def test_nothing_that_trains_writes_no_checkpoint() -> None:
+    assert size(replace(NOTHING, hot_bytes=1e15), SYSTEMS)[0].checkpoint is None
+
+
 def test_without_a_hot_tier_checkpoints_go_to_the_lake() -> None:
     needs = replace(NOTHING, lake_bytes=1e15, checkpoint_bytes=1e12)
     storage, _ = size(needs, SYSTEMS)

@@ -218,7 +218,7 @@ RULES: tuple[Rule, ...] = (
         rule_id="CW2004",
         level="error",
         title="An erasure code has as many hosts as chunks.",
-        why="With fewer hosts one host holds several chunks, and losing it loses more than counted.",
+        why="With fewer hosts one host holds several chunks, so a loss is worse than counted.",
         remedy="Add storage servers or take a narrower code, such as 4+2.",
         look=_failure_domains,
     ),

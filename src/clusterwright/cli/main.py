@@ -97,7 +97,8 @@ def build_app() -> App:
         name="clusterwright",
         help="An AI compute centre as code: plan it, prove it, run it.",
         help_epilogue=_examples(
-            "clusterwright demo\nclusterwright plan examples/autonomous-driving/centre.yaml --out build"
+            "clusterwright demo\n"
+            "clusterwright plan examples/autonomous-driving/centre.yaml --out build"
         ),
         version=__version__,
         version_flags=["--version"],

@@ -5,7 +5,7 @@ h hidden, s sequence length, b sequences of a micro-batch.
 
     states      = N / (t p) · (2 weights + 2 gradients + 12 optimiser), each divided by the
                   data-parallel ranks from the ZeRO stage on that shares it out
-    activations = 34 · s b h · L / (t c)   on the first stage, which holds p micro-batches of L/p layers
+    activations = 34 · s b h · L / (t c)   on the first stage: p micro-batches of L/p layers
 
 Sources: Rajbhandari et al., "ZeRO", 2020, section 3 (mixed-precision Adam); Korthikanti et al.,
 "Reducing Activation Recomputation", 2022, equation 4 (sequence parallel, selective recomputation).

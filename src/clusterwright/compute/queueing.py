@@ -1,7 +1,7 @@
 """How many servers a stream of jobs needs so that people do not wait long.
 
-Legend: lam arrivals per second, E[S] mean service time, c parallel servers, a = lam·E[S] the offered
-load, C(c, a) the Erlang-C probability of waiting, cv2 the squared coefficient of variation of S.
+Legend: lam arrivals per second, E[S] mean service time, c parallel servers, a = lam·E[S] the
+offered load, C(c, a) the Erlang-C probability of waiting, cv2 the squared coefficient of variation of S.
 
     P(W > t) ≈ C(c, a) · exp(-(c - a) t / E[S] · 2 / (1 + cv2))
 

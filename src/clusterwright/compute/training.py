@@ -4,7 +4,8 @@ A campaign's time is its model FLOPs over accelerators × peak × MFU × goodput
 accelerator and number format is the one that published runs reached (catalogue, `efficiencies`),
 taken as that of a strategy without pipeline bubble; a strategy with p stages and m micro-batches is
 slower by the bubble (p-1)/(m v) of an interleaved schedule with v chunks of layers a stage
-(Narayanan et al., "Efficient Large-Scale Language Model Training on GPU Clusters", 2021, section 2.2).
+(Narayanan et al., "Efficient Large-Scale Language Model Training on GPU Clusters", 2021, section
+2.2).
 """
 
 import math

@@ -1,4 +1,4 @@
-"""The three planes of a centre from what hangs on them: switch chosen, ports and switches counted."""
+"""The three planes of a centre from what hangs on them: switches chosen and counted."""
 
 import math
 from collections.abc import Iterable, Sequence

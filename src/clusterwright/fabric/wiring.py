@@ -1,8 +1,8 @@
 """Which port goes to which: the wiring of a plane as arrays, so that 100,000 endpoints are quick.
 
 Endpoints are numbered device by device in the order of the attachments. On a rail-optimised plane
-port r of the servers of one group goes to leaf r of that group; servers that fill no whole group are
-wired one after the other. Uplinks are spread so that every pair has equally many.
+port r of the servers of one group goes to leaf r of that group; servers that fill no whole group
+are wired one after the other. Uplinks are spread so that every pair has equally many.
 """
 
 from dataclasses import dataclass

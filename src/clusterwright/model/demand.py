@@ -1,7 +1,7 @@
 """What must be done, where, and under which limits: the demand that people write as `centre.yaml`.
 
-Only nouns belong here. Everything but the workloads is optional; what is left out is `None` here and
-becomes a stated assumption of the plan, taken from the catalogue's defaults with its source.
+Only nouns belong here. Everything but the workloads is optional; what is left out is `None` here
+and becomes a stated assumption of the plan, taken from the catalogue's defaults with its source.
 """
 
 from collections.abc import Mapping
@@ -39,7 +39,7 @@ class Architecture:
     num_parameters: Count
     """Parameters in all; at least 1 million."""
     num_active_parameters: Count | None = None
-    """Parameters that one token passes through; absent for a dense model, where it is all of them."""
+    """Parameters that one token passes through; absent for a dense model: all."""
     layers: int
     """Transformer blocks, at least 1."""
     hidden: int
@@ -65,7 +65,7 @@ class Architecture:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parallel:
-    """A parallel strategy that the demand states, to be shown beside the one the plan would choose."""
+    """A parallel strategy that the demand states, shown beside the plan's own."""
 
     tp: int = 1
     """Tensor-parallel ranks, at least 1."""
@@ -88,7 +88,7 @@ class Parallel:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Training:
-    """A campaign: one model trained on so many tokens before a deadline; it sizes the training pool."""
+    """A campaign: one model trained before a deadline; it sizes the training pool."""
 
     name: str
     """What people call the campaign."""
@@ -168,7 +168,7 @@ class Experiments:
     duration: Spread
     """Run time of a job."""
     wait: Wait | None = None
-    """Bound on waiting; absent, the pool is sized to the offered load at the default utilisation."""
+    """Bound on waiting; absent, the pool is sized to the default utilisation."""
     priority: int = 0
     """Higher goes first."""
 

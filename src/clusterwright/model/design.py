@@ -145,7 +145,7 @@ class Conflict:
     reached: str
     """What the design comes to."""
     shortfall_fraction: Fraction | None = None
-    """How much is missing, as a share of what is asked (capped at 1); absent where no share exists."""
+    """How much is missing, as a share of what is asked, at most 1; absent without one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""What can be bought: accelerators, servers, switches, links, storage, racks. Facts with sources."""
+"""What can be bought: accelerators, servers, switches, links, storage. Facts with sources."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -150,7 +150,7 @@ def _devices(plane: Plane, hall: Hall, *, names: bool) -> tuple[Numbers, list[st
 
 
 def _spread(name: str, count: int, hall: Hall) -> Numbers:
-    """Return racks for devices that are no group: switches in network racks, PDUs over all racks."""
+    """Return racks for devices without racks of their own: switches, power units."""
     if name == "switch":
         places = np.concatenate(
             [
@@ -187,7 +187,7 @@ def _ladder(catalog: Catalog) -> list[Link]:
 
 
 def _chosen(length: Floats, speed: Floats, catalog: Catalog) -> Numbers:
-    """Return the index in the ladder of the part for each link; the longest reach where none fits."""
+    """Return the index in the ladder of the part for each link; where none fits, the longest."""
     ladder = _ladder(catalog)
     result = np.full(length.size, -1, dtype=np.int64)
     for index, link in enumerate(ladder):

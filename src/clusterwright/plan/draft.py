@@ -23,7 +23,15 @@ from clusterwright.plan.network import build_fabric, management_servers, pdus
 from clusterwright.plan.pools import Workforce, hot_write_bytes_per_s, staff_pools
 from clusterwright.plan.terms import FabricKind, Terms
 from clusterwright.storage import StorageNeeds, Systems
-from clusterwright.units import AcceleratorHours, Bytes, Flop, Fraction, Seconds, Watts
+from clusterwright.units import (
+    AcceleratorHours,
+    Bytes,
+    Flop,
+    FlopPerSecond,
+    Fraction,
+    Seconds,
+    Watts,
+)
 from clusterwright.units import format as show
 
 
@@ -178,7 +186,7 @@ def _systems(terms: Terms, catalog: Catalog) -> Systems:
 def _network_and_hall(
     workforce: Workforce, stored: Storage, catalog: Catalog, kind: FabricKind, terms: Terms
 ) -> tuple[Fabric, Hall, int]:
-    """Return planes and hall; power units hang on the management plane and racks hold its switches."""
+    """Return planes and hall: power units take management ports, and its switches take racks."""
     wired = sum(pool.num_racks for pool in workforce.pools if pool.role == "training")
     num_pdus, planes, hall = 0, None, None
     for _ in range(4):
@@ -284,7 +292,8 @@ def _compute_why(workforce: Workforce, catalog: Catalog) -> tuple[Derivation, ..
                 path=f"spec.compute.strategies[{number}].duration_s",
                 formula=(
                     f"{show(one.model_flop, Flop)} / ({one.num_accelerators:,} × "
-                    f"{show(one.peak_flop_per_s, Flop)}/s × {show(one.mfu_fraction, Fraction)} MFU) "
+                    f"{show(one.peak_flop_per_s, FlopPerSecond)} × "
+                    f"{show(one.mfu_fraction, Fraction)} MFU) "
                     f"over goodput = {show(one.duration_s, Seconds)}, "
                     f"{show(one.accelerator_hours, AcceleratorHours)}; MFU from {runs}"
                 ),
@@ -298,7 +307,8 @@ def _compute_why(workforce: Workforce, catalog: Catalog) -> tuple[Derivation, ..
                 path="spec.reliability.goodput_fraction",
                 formula=(
                     f"{rated.interruptions_per_day:.3g} interruptions a day of "
-                    f"{rated.num_accelerators:,} accelerators, {show(rated.detect_and_restart_s, Seconds)} "
+                    f"{rated.num_accelerators:,} accelerators, "
+                    f"{show(rated.detect_and_restart_s, Seconds)} "
                     f"to restart, a checkpoint every {show(rated.checkpoint_interval_s, Seconds)}"
                 ),
                 source=f"{rated.source}; Daly 2006",
@@ -328,8 +338,8 @@ def _fabric_why(planes: Fabric) -> tuple[Derivation, ...]:
                     path=f"spec.fabric.planes.{name}.num_leaf",
                     formula=(
                         f"{plane.num_endpoints:,} switch ports for devices / {plane.radix // 2} "
-                        f"down-ports of a leaf = {plane.num_leaf:,}; spines: {plane.num_spine:,}, so "
-                        f"that every leaf-spine pair has equally many links"
+                        f"down-ports of a leaf = {plane.num_leaf:,}; spines: {plane.num_spine:,}, "
+                        f"so that every leaf-spine pair has equally many links"
                     ),
                     source="counting rule of the DGX SuperPOD reference architectures",
                 )

@@ -1,4 +1,4 @@
-"""Pools for accelerators that the demand gives: each kind a pool, the work spread over all of them."""
+"""Pools for accelerators that the demand gives: each kind a pool, the work over all of them."""
 
 import math
 from collections.abc import Mapping, Sequence

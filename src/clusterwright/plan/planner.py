@@ -1,4 +1,4 @@
-"""Demand in, design out: candidates drawn, weighed, and one of them taken with every reason kept."""
+"""Demand in, design out: candidates drawn, weighed, one taken, every reason kept."""
 
 import hashlib
 from collections.abc import Sequence
@@ -79,7 +79,7 @@ def plan(
 
 
 def _candidates(terms: Terms, catalog: Catalog) -> list[_Candidate]:
-    """Draw every accelerator under every fabric; those that the limits forbid are drawn to compare."""
+    """Draw every accelerator under every fabric; forbidden ones are drawn to compare."""
     allowed = {one.name for one in terms.allowed}
     accelerators = list(catalog.accelerators.values())
     kinds: tuple[FabricKind, ...] = terms.fabrics

@@ -273,7 +273,7 @@ def hot_write_bytes_per_s(terms: Terms, catalog: Catalog, read_bytes_per_s: floa
 def _duty(
     campaigns: Sequence[tuple[Training, TrainingWork]], found: Sequence[Strategy], terms: Terms
 ) -> float:
-    """Return the share of the pool's time that campaigns take; the planned share for single ones."""
+    """Return the share of the pool's time that campaigns take; as planned for single ones."""
     shares = []
     for one, _ in campaigns:
         lasts = next((s.duration_s for s in found if s.workload == one.name and s.chosen), 0.0)

@@ -1,7 +1,7 @@
 """The demand made complete: every value in force, whether the demand states it, and its source.
 
-What the demand leaves open is taken from the catalogue's defaults. Names that the catalogue does not
-know are faults of the demand, told all at once with their places.
+What the demand leaves open is taken from the catalogue's defaults. Names that the catalogue does
+not know are faults of the demand, told all at once with their places.
 """
 
 from collections.abc import Callable

@@ -7,7 +7,8 @@ notice and restart, tau time of work between checkpoints; all in seconds.
     T/Ts = M e^(R/M) (e^((tau+delta)/M) - 1) / tau
 
 Source: Daly, "A higher order estimate of the optimum checkpoint interval for restart dumps", Future
-Generation Computer Systems 22 (2006), equations 20 and 37; Young, CACM 17 (1974), for the first term.
+Generation Computer Systems 22 (2006), equations 20 and 37; Young, CACM 17 (1974), for the
+first term.
 
 Interruptions grow with the number of accelerators at the rates of one published cluster of 16,384
 H100. At about 1,000 accelerators of an older cluster the published mean time between failures was

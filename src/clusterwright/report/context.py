@@ -27,7 +27,7 @@ class Context:
         """Return the number of the derivation of a figure; None when there is none."""
         return self.notes.get(path)
 
-    def cell(  # noqa: PLR0913 - the marks a figure can carry
+    def cell(
         self,
         text: str,
         *,

@@ -52,7 +52,7 @@ def sections(materials: Context) -> tuple[Section, ...]:
     return tuple(one for one in found if one is not None)
 
 
-def _kind(block: Any) -> str:  # noqa: ANN401 - called by the template with any block
+def _kind(block: Any) -> str:
     return type(block).__name__
 
 

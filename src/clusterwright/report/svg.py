@@ -65,7 +65,7 @@ class Drawing:
         self.height = height
         self._parts: list[str] = []
 
-    def rect(  # noqa: PLR0913 - a rectangle has four sides
+    def rect(
         self,
         x: float,
         y: float,
@@ -86,7 +86,7 @@ class Drawing:
             title,
         )
 
-    def circle(  # noqa: PLR0913 - place, size and look
+    def circle(
         self, x: float, y: float, radius: float, *, look: str, fill: str = "", title: str = ""
     ) -> None:
         """Draw a circle."""

@@ -7,6 +7,7 @@ from clusterwright import units
 from clusterwright.model.design import Design
 from clusterwright.report.context import Context, context
 from clusterwright.report.language import check_language
+from clusterwright.report.numbers import NO_BREAK
 from clusterwright.report.sections.answer import answer, headroom
 
 _WIDTH = 78
@@ -31,7 +32,7 @@ def summary(design: Design, run: object = None, *, lang: str = "en") -> str:
     rows = _rows(materials)
     wide = max(_cells(name) for name, _ in rows)
     lines += [f"  {name}{' ' * (wide - _cells(name))}  {value}" for name, value in rows]
-    return "\n".join([*lines, *_conflicts(materials)]) + "\n"
+    return "\n".join([*lines, *_conflicts(materials)]).replace(NO_BREAK, " ") + "\n"
 
 
 def _rows(context: Context) -> list[tuple[str, str]]:

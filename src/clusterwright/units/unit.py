@@ -101,13 +101,13 @@ class Dimension:
     spellings: Mapping[str, float]
     """Factor to the base unit by spelling."""
     ladder: tuple[str, ...]
-    """Spellings used for printing, smallest first; the largest that leaves a value of 1 is taken."""
+    """Spellings used for printing, smallest first; the largest that leaves 1 or more is taken."""
     example: str
     """What to write, shown in error messages."""
 
 
 def unit_of(annotation: object) -> Unit | None:
-    """Return the unit in an annotation, also inside unions, tuples and mappings; None without one."""
+    """Return the unit in an annotation, also inside unions and tuples; None without one."""
     if isinstance(annotation, Unit):
         return annotation
     for part in (*getattr(annotation, "__metadata__", ()), *get_args(annotation)):
@@ -313,4 +313,4 @@ DIMENSIONS: Mapping[str, Dimension] = {
     "count": Dimension(_COUNT, ("", "k", "M", "B", "T"), "15.6 T"),
     "in_unit": Dimension({"": 1.0}, (), "1.5"),
 }
-"""Kinds of quantity by name. A year is 365 days; a month is refused, since none is like the next."""
+"""Kinds of quantity by name. A year is 365 days; a month is refused: none is like the next."""

@@ -75,7 +75,7 @@ def draw(
     return drawing
 
 
-def _row(  # noqa: PLR0913 - where the row lies
+def _row(
     drawing: Drawing,
     one: Stage,
     left: float,
