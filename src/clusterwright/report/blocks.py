@@ -54,6 +54,8 @@ class Table:
     """Where the facts come from."""
     folded: bool = False
     """True to fold it behind its caption."""
+    targets: tuple[str, ...] = ()
+    """Identifier of each row, for links to it; empty for none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,5 +1,6 @@
 """The page: sections in order, put into one HTML file that loads nothing."""
 
+from collections.abc import Callable
 from functools import cache
 from importlib import resources
 from typing import Any
@@ -12,9 +13,33 @@ from clusterwright.report import look
 from clusterwright.report.blocks import Section
 from clusterwright.report.context import Context, context
 from clusterwright.report.language import check_language
-from clusterwright.report.sections import answer, ledger
+from clusterwright.report.sections import (
+    alternatives,
+    answer,
+    compute,
+    economics,
+    evidence,
+    fabric,
+    facility,
+    ledger,
+    reliability,
+    storage,
+)
 
-_SECTIONS = (ledger.section,)
+_SECTIONS: tuple[Callable[[Context], Section | None], ...] = (
+    ledger.section,
+    alternatives.section,
+    compute.section,
+    fabric.section,
+    storage.section,
+    facility.section,
+    economics.section,
+    reliability.section,
+    evidence.deviations,
+    evidence.assumptions,
+    evidence.derivations,
+    evidence.provenance,
+)
 
 
 def html(design: Design, run: object = None, *, lang: str = "en") -> str:
