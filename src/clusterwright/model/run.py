@@ -1,0 +1,139 @@
+"""What a run of the twin comes to: the summary in all and by queue, and the hours for pictures."""
+
+from dataclasses import dataclass
+
+from clusterwright import documents
+from clusterwright.units import Fraction, Grams, Joules, Seconds, Usd
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueueSummary:
+    """What a run came to for one queue, or for all of them."""
+
+    name: str
+    """Name of the queue; `all` for the whole run."""
+    num_jobs: int
+    """Jobs that were through."""
+    num_unfinished: int
+    """Jobs that were not through when the run ended."""
+    avg_jct_s: Seconds
+    """Mean time from submission to end of the jobs that were through."""
+    avg_wait_s: Seconds
+    """Mean time in the queue of those jobs, all times they waited together."""
+    p50_wait_s: Seconds
+    """Median of it."""
+    p95_wait_s: Seconds
+    """95th percentile of it."""
+    p99_wait_s: Seconds
+    """99th percentile of it."""
+    makespan_s: Seconds
+    """From the first submission to the last end of those jobs."""
+    gpu_utilization_fraction: Fraction
+    """Share of the accelerator-time that moved work forward."""
+    gpu_allocation_fraction: Fraction
+    """Share of the accelerator-time that was granted to jobs."""
+    goodput_fraction: Fraction
+    """Share of the granted accelerator-time that moved work forward for good."""
+    num_preemptions: int
+    """Jobs stopped for others."""
+    num_interruptions: int
+    """Jobs stopped by lost nodes."""
+    num_guarantees_broken: int
+    """Times a queue below its guarantee waited more than ten minutes for what would fit."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunStatus:
+    """The summary of a whole run."""
+
+    num_jobs: int
+    """Jobs that were through."""
+    num_unfinished: int
+    """Jobs that were not through when the run ended."""
+    num_dropped_rows: int
+    """Rows of a trace that could not be used; each was reported."""
+    num_events: int
+    """Events that happened."""
+    avg_jct_s: Seconds
+    """Mean time from submission to end."""
+    avg_wait_s: Seconds
+    """Mean time in the queue."""
+    p50_wait_s: Seconds
+    """Median time in the queue."""
+    p95_wait_s: Seconds
+    """95th percentile."""
+    p99_wait_s: Seconds
+    """99th percentile."""
+    makespan_s: Seconds
+    """From the first submission to the last end."""
+    gpu_utilization_fraction: Fraction
+    """Share of the accelerator-time that moved work forward."""
+    gpu_allocation_fraction: Fraction
+    """Share of the accelerator-time that was granted to jobs."""
+    goodput_fraction: Fraction
+    """Share of the granted accelerator-time that moved work forward for good."""
+    num_preemptions: int
+    """Jobs stopped for others."""
+    num_interruptions: int
+    """Jobs stopped by lost nodes."""
+    num_guarantees_broken: int
+    """Times a queue below its guarantee waited more than ten minutes for what would fit."""
+    energy_j: Joules
+    """Energy of the facility during the run; 0 when power is not known."""
+    cost_usd: Usd
+    """What that energy cost."""
+    carbon_g: Grams
+    """What it emitted."""
+    wall_s: Seconds
+    """Time that the run took on the machine that made it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HourlyQueue:
+    """One queue hour by hour."""
+
+    name: str
+    """Name of the queue."""
+    num_gpus: int
+    """Accelerators of the queue; 0 for a queue on cores."""
+    used_fraction: tuple[Fraction, ...]
+    """Share in use, by hour."""
+    mean_waiting_ratio: tuple[float, ...]
+    """Mean number of waiting jobs, by hour."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunSpec:
+    """How a run was made."""
+
+    policy: str
+    """Order of waiting jobs."""
+    placement: str
+    """Where jobs went."""
+    backfill: str
+    """Whether later jobs could go before the first one that did not fit."""
+    borrowing: bool
+    """True when all queues shared all nodes."""
+    seed: int
+    """Seed of the random streams."""
+    span_s: Seconds
+    """Time that the run covers."""
+    hours: tuple[HourlyQueue, ...]
+    """Queues hour by hour, for pictures."""
+    log_digest: str
+    """SHA-256 of the event log."""
+
+
+@documents.kind("Simulation", layout="spec")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """A run of the twin."""
+
+    name: str
+    """Name of the design or the trace."""
+    spec: RunSpec
+    """How it was made."""
+    items: tuple[QueueSummary, ...]
+    """Summary by queue."""
+    status: RunStatus
+    """Summary in all."""

@@ -1,0 +1,6 @@
+"""The digital twin: a centre in time, scheduled by the very code that runs the real one."""
+
+from clusterwright.twin.kernel import Failures, Outcome, Setting, describe_policies, run
+from clusterwright.twin.summary import Power, summarise
+
+__all__ = ["Failures", "Outcome", "Power", "Setting", "describe_policies", "run", "summarise"]
