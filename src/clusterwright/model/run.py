@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from clusterwright import documents
-from clusterwright.units import Fraction, Grams, Joules, Seconds, Usd
+from clusterwright.units import Fraction, Grams, Joules, Ratio, Seconds, Usd
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,7 +98,7 @@ class HourlyQueue:
     """Accelerators of the queue; 0 for a queue on cores."""
     used_fraction: tuple[Fraction, ...]
     """Share in use, by hour."""
-    mean_waiting_ratio: tuple[float, ...]
+    mean_waiting_ratio: tuple[Ratio, ...]
     """Mean number of waiting jobs, by hour."""
 
 

@@ -1,4 +1,4 @@
-"""What a section of the report is made of: facts, tables, pictures and sentences, before any HTML."""
+"""What a section of the report is made of, before any HTML: facts, tables, pictures, sentences."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

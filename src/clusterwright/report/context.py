@@ -5,8 +5,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from clusterwright.model.design import Derivation, Design
+from clusterwright.model.run import Run
 from clusterwright.report.blocks import Cell, Column, Fact
 from clusterwright.report.language import Language, Words
+from clusterwright.report.look import colour_of
 from clusterwright.report.numbers import Numbers
 
 
@@ -16,6 +18,8 @@ class Context:
 
     design: Design
     """The design to report on."""
+    run: Run | None
+    """A run of the twin on it; None without one."""
     words: Words
     """Sentences in the language of the report."""
     show: Numbers
@@ -47,6 +51,17 @@ class Context:
             strong=strong,
         )
 
+    def say(self, text: str) -> str:
+        """Return a text that the plan wrote in the words and the money of the report."""
+        return self.show.money_in(self.words.phrase(text))
+
+    def colour(self, name: str) -> str:
+        """Return the token of a thing of the design, a pool's by its role."""
+        for pool in self.design.spec.compute.pools:
+            if pool.name == name:
+                return colour_of(pool.role)
+        return colour_of(name)
+
     def fact(self, key: str, text: str, *, path: str = "", estimated: bool = False) -> Fact:
         """Return a figure under the name that the language table gives for a key."""
         return Fact(name=self.words(key), value=self.cell(text, path=path, estimated=estimated))
@@ -59,11 +74,15 @@ class Context:
         )
 
 
-def context(design: Design, lang: Language) -> Context:
+def context(design: Design, run: Run | None, lang: Language) -> Context:
     """Return the materials of a report in a language."""
     words = Words(lang)
     return Context(
-        design=design, words=words, show=Numbers(words), notes=numbered(design.spec.derivations)
+        design=design,
+        run=run,
+        words=words,
+        show=Numbers(words),
+        notes=numbered(design.spec.derivations),
     )
 
 

@@ -1,7 +1,7 @@
-"""The colours of pages and pictures, as tokens for light and dark; the style sheet names only these.
+"""The colours of pages and pictures, as tokens for light and dark; style sheets name only these.
 
-Categorical colours are those of Okabe and Ito ("Color Universal Design", 2008), in the dark theme on
-the same hues. What a colour stands for is settled here, so that a thing keeps it everywhere.
+Categorical colours are those of Okabe and Ito ("Color Universal Design", 2008), in the dark theme
+on the same hues. What a colour stands for is settled here, so that a thing keeps it everywhere.
 """
 
 from collections.abc import Mapping

@@ -1,7 +1,7 @@
 """Figures as readers see them: three digits in prose, exact values in tables.
 
-Scaling and rounding are those of `units`; this module adds the money sign, the words of the language
-and columns that still sum after rounding.
+Scaling and rounding are those of `units`; this module adds the money sign, the words of the
+language and columns that still sum after rounding.
 """
 
 import math
@@ -14,6 +14,7 @@ from clusterwright.units import DIMENSIONS, Unit, unit_of
 
 NO_BREAK = "\u00a0"
 _MONEY = re.compile(r"^(-?)([\d.,]+) (bn USD|[kM]?USD)(.*)$")
+_MONEY_WITHIN = re.compile(r"(?<![\w.])([\d.,]*\d) (bn USD|[kM]?USD)\b")
 _MONEY_PREFIX = {"USD": "", "kUSD": " k", "MUSD": " M", "bn USD": " bn"}
 _WHOLE_FROM = 100  # a count of that many is shown without a fraction
 _BY_SYMBOL = {
@@ -107,6 +108,12 @@ class Numbers:
         """Return the figures of a column, rounded so that they sum to the rounded sum."""
         scaled = [value / scale(alias, spelling) for value in values]
         return tuple(f"{value:,.{decimals}f}" for value in summing(scaled, decimals))
+
+    def money_in(self, text: str) -> str:
+        """Return a text with amounts written as everywhere else: `163 MUSD` becomes `$163 M`."""
+        return _MONEY_WITHIN.sub(
+            lambda match: f"${match[1]}{_MONEY_PREFIX[match[2]]}".replace(" ", NO_BREAK), text
+        )
 
     def _spoken(self, text: str) -> str:
         match = _MONEY.match(text)

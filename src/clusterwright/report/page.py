@@ -9,6 +9,7 @@ import jinja2
 from markupsafe import Markup
 
 from clusterwright.model.design import Design
+from clusterwright.model.run import Run
 from clusterwright.report import look
 from clusterwright.report.blocks import Section
 from clusterwright.report.context import Context, context
@@ -24,6 +25,7 @@ from clusterwright.report.sections import (
     ledger,
     reliability,
     storage,
+    twin,
 )
 
 _SECTIONS: tuple[Callable[[Context], Section | None], ...] = (
@@ -35,6 +37,7 @@ _SECTIONS: tuple[Callable[[Context], Section | None], ...] = (
     facility.section,
     economics.section,
     reliability.section,
+    twin.section,
     evidence.deviations,
     evidence.assumptions,
     evidence.derivations,
@@ -42,7 +45,7 @@ _SECTIONS: tuple[Callable[[Context], Section | None], ...] = (
 )
 
 
-def html(design: Design, run: object = None, *, lang: str = "en") -> str:
+def html(design: Design, run: Run | None = None, *, lang: str = "en") -> str:
     """Return the report of a design as one self-contained HTML file.
 
     Parameters
@@ -59,7 +62,7 @@ def html(design: Design, run: object = None, *, lang: str = "en") -> str:
     UnknownName
         If there is no such language.
     """
-    materials = context(design, check_language(lang))
+    materials = context(design, run, check_language(lang))
     template = _environment().get_template("page.html")
     return template.render(
         design=design,

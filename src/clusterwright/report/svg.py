@@ -1,7 +1,7 @@
 """A small writer of SVG: shapes and text that take their colours from the page's tokens.
 
-Only the vocabulary that the figures need. Every text is escaped, numbers are written with at most one
-decimal so that the same design gives the same bytes, and each drawing carries a title and a
+Only the vocabulary that the figures need. Every text is escaped, numbers are written with at most
+one decimal so that the same design gives the same bytes, and each drawing carries a title and a
 description for those who do not see it.
 """
 
@@ -106,9 +106,7 @@ class Drawing:
         """Draw a path; build `commands` with `move`, `curve` and their like."""
         self._add(f'<path d="{escape(commands)}"{_look(look)}', "path", title)
 
-    def text(
-        self, x: float, y: float, text: str, *, look: str = "", anchor: str = "start"
-    ) -> None:
+    def text(self, x: float, y: float, text: str, *, look: str = "", anchor: str = "start") -> None:
         """Write a text; `y` is its base line, `anchor` is start, middle or end."""
         place = "" if anchor == "start" else f' text-anchor="{anchor}"'
         self._parts.append(

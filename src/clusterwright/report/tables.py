@@ -13,8 +13,15 @@ _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 def bom_csv(design: Design) -> str:
     """Return the bill of materials as CSV, one line of it a row, money in dollars."""
     columns = (
-        "category", "item", "num_items", "unit_price_usd", "low_usd", "cost_usd", "high_usd",
-        "estimated", "source",
+        "category",
+        "item",
+        "num_items",
+        "unit_price_usd",
+        "low_usd",
+        "cost_usd",
+        "high_usd",
+        "estimated",
+        "source",
     )
     return _csv(
         columns,
@@ -38,7 +45,14 @@ def bom_csv(design: Design) -> str:
 def cabling_csv(cables: Iterable[Cable]) -> str:
     """Return cables as CSV, one a row with both its ends, lengths in metres."""
     columns = (
-        "cable_id", "plane", "from_device", "from_port", "to_device", "to_port", "part", "length_m",
+        "cable_id",
+        "plane",
+        "from_device",
+        "from_port",
+        "to_device",
+        "to_port",
+        "part",
+        "length_m",
     )
     return _csv(
         columns,

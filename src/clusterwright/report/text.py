@@ -5,6 +5,7 @@ import unicodedata
 
 from clusterwright import units
 from clusterwright.model.design import Design
+from clusterwright.model.run import Run
 from clusterwright.report.context import Context, context
 from clusterwright.report.language import check_language
 from clusterwright.report.numbers import NO_BREAK
@@ -14,7 +15,7 @@ _WIDTH = 78
 _MOST_LISTED = 3
 
 
-def summary(design: Design, run: object = None, *, lang: str = "en") -> str:
+def summary(design: Design, run: Run | None = None, *, lang: str = "en") -> str:
     """Return the answer as at most 25 lines of plain text.
 
     Parameters
@@ -26,7 +27,7 @@ def summary(design: Design, run: object = None, *, lang: str = "en") -> str:
     lang
         `en` or `zh`.
     """
-    materials = context(design, check_language(lang))
+    materials = context(design, run, check_language(lang))
     first = answer(materials)
     lines = [f"{first.verdict} · {first.over}", *_folded(first.sentence), ""]
     rows = _rows(materials)
@@ -53,9 +54,7 @@ def _rows(context: Context) -> list[tuple[str, str]]:
         for pool in spec.compute.pools[:_MOST_LISTED]
     ]
     if len(spec.compute.pools) > _MOST_LISTED:
-        rows.append(
-            ("", words("summary.more.pools", count=len(spec.compute.pools) - _MOST_LISTED))
-        )
+        rows.append(("", words("summary.more.pools", count=len(spec.compute.pools) - _MOST_LISTED)))
     rows += [
         (
             words("fabric.title"),
@@ -105,6 +104,7 @@ def _rows(context: Context) -> list[tuple[str, str]]:
             ),
         ),
         *_binding(context),
+        *_twin(context),
     ]
     return rows
 
@@ -114,24 +114,36 @@ def _binding(context: Context) -> list[tuple[str, str]]:
     if not ledger:
         return []
     named = [
-        f"{words.phrase(one.stage)} ({headroom(context, one.headroom_fraction)})"
+        f"{context.say(one.stage)} ({headroom(context, one.headroom_fraction)})"
         for one in ledger[:_MOST_LISTED]
     ]
     return [(words("answer.card.bind"), words("summary.then").join(named))]
 
 
+def _twin(context: Context) -> list[tuple[str, str]]:
+    words, show, run = context.words, context.show, context.run
+    if run is None:
+        return []
+    text = words(
+        "summary.run",
+        span=show(run.spec.span_s, units.Seconds),
+        jobs=f"{run.status.num_jobs:,}",
+        share=show(run.status.gpu_allocation_fraction, units.Fraction),
+        wait=show(run.status.p95_wait_s, units.Seconds),
+    )
+    return [(words("twin.title"), text)]
+
+
 def _conflicts(context: Context) -> list[str]:
     words, status = context.words, context.design.status
-    lines = []
-    for one in status.conflicts[:_MOST_LISTED]:
-        lines.append(
-            "  ✕ "
-            + words("summary.conflict", limit=one.limit, asked=one.asked, reached=one.reached)
-        )
-    for way in status.relaxations[:_MOST_LISTED]:
-        lines.append(
-            "  → " + words("summary.way", path=way.path, change=way.change, effect=way.effect)
-        )
+    lines = [
+        "  ✕ " + words("summary.conflict", limit=one.limit, asked=one.asked, reached=one.reached)
+        for one in status.conflicts[:_MOST_LISTED]
+    ]
+    lines += [
+        "  → " + words("summary.way", path=way.path, change=way.change, effect=way.effect)
+        for way in status.relaxations[:_MOST_LISTED]
+    ]
     return ["", *lines] if lines else []
 
 

@@ -146,16 +146,12 @@ def _use(state: State, part: Partition, job: Job) -> None:
 
 
 def _left_after(state: State, job: int, now_s: float) -> float:
-    one = state.jobs[job]
-    done = now_s - state.running[job].since_s
-    kept = done
-    if one.checkpoint_interval_s is not None:
-        kept = done // one.checkpoint_interval_s * one.checkpoint_interval_s
-    return max(0.0, state.left_s(job) - kept)
+    """Return the work left after a preemption: the job is warned and saves what it has done."""
+    return max(0.0, state.left_s(job) - (now_s - state.running[job].since_s))
 
 
 def _victims(state: State, part: Partition, job: int, now_s: float) -> list[int]:
-    """Return running jobs to interrupt, the one with the most time left first; none if it is vain."""
+    """Return running jobs to interrupt, most time left first; none if it is vain."""
     wanted = state.jobs[job].quanta
     mine = state.left_s(job)
     behind = [

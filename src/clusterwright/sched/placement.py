@@ -1,7 +1,7 @@
 """Where a job goes: nodes indexed by what is free on them, so that nothing is scanned.
 
-`consolidate` takes the fullest node that still fits; a job larger than a node takes whole free nodes
-and, for the remainder, the fullest node that still fits it. `leaf` does the same but keeps a gang
+`consolidate` takes the fullest node that still fits; a job larger than a node takes whole free
+nodes and, for the remainder, the fullest node that still fits it. `leaf` does the same but keeps a gang
 under as few leaf switches as it can: the leaf with the fewest free nodes that still holds it, else
 the leaves with the most free nodes.
 """
@@ -158,7 +158,7 @@ def leaf_aware(partition: Partition, quanta: int) -> Placed | None:
     """Return the nodes for a job under as few leaves as possible, or None."""
     whole, rest = divmod(quanta, partition.node_quanta)
     count = whole + bool(rest)
-    if count < 2:  # noqa: PLR2004 - one node stands under one leaf anyway
+    if count < 2:
         return consolidate(partition, quanta)
     if quanta > partition.free_total:
         return None

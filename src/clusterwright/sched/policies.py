@@ -1,8 +1,8 @@
-"""In which order jobs go: small functions by name. Lower keys go first, equal keys keep their order.
+"""In which order jobs go: small functions by name. Lower keys first, equal keys in their order.
 
 `fifo` by submission · `sjf` shortest true duration · `srtf` shortest remaining time, preemptive ·
-`qssf` smallest estimated accelerator-time · `predicted` shortest estimated duration · `fair` the user
-with the least accelerator-time so far, then by submission. Priority goes before all of them.
+`qssf` smallest estimated accelerator-time · `predicted` shortest estimated duration · `fair` the
+user with the least accelerator-time so far, then by submission. Priority goes before all of them.
 """
 
 from collections.abc import Callable, Mapping

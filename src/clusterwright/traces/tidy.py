@@ -1,12 +1,13 @@
 """The tidy trace schema: one row a job, gzip or plain CSV; and the tables beside it.
 
 Needed columns: job_id, submit_s, duration_s, gpus. Used where they are there: vc (the queue), user,
-priority, cpus. A row without a usable submission, duration or size is dropped, with line and reason.
+priority, cpus. A row without a usable submission, duration or size is dropped, with its line.
 """
 
 import csv
 import gzip
 import io
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
@@ -50,8 +51,7 @@ def read_trace(content: bytes, *, file: str, queue: str = "all") -> Trace:
     jobs: list[Job] = []
     dropped: list[Fault] = []
     seen: set[str] = set()
-    number = 0
-    for number, (line, row) in enumerate(_rows(content, file, _NEEDED), start=1):
+    for line, row in _rows(content, file, _NEEDED):
         reason = _unusable(row, seen)
         if reason:
             path, message = reason
@@ -59,7 +59,7 @@ def read_trace(content: bytes, *, file: str, queue: str = "all") -> Trace:
             continue
         seen.add(row["job_id"])
         jobs.append(_job(row, queue))
-    return Trace(jobs=tuple(jobs), dropped=tuple(dropped), num_rows=number)
+    return Trace(jobs=tuple(jobs), dropped=tuple(dropped), num_rows=len(jobs) + len(dropped))
 
 
 def read_queues(content: bytes, *, file: str, gpus_per_node: int) -> Cluster:
@@ -99,7 +99,9 @@ def read_nodes(content: bytes, *, file: str, queue: str = "all") -> Cluster:
     for line, row in _rows(content, file, ("gpus",)):
         text = (row.get("gpus") or "").strip()
         if not text.replace(".0", "").isdecimal():
-            faults.append(Fault(file=file, line=line, path="gpus", message=f"{text!r} is no number"))
+            faults.append(
+                Fault(file=file, line=line, path="gpus", message=f"{text!r} is no number")
+            )
             continue
         key = (int(float(text)), row.get("gpu_model") or row.get("gpu_type") or "")
         groups[key] = groups.get(key, 0) + 1
@@ -163,7 +165,7 @@ def _number(text: str) -> float | None:
         value = float(text)
     except ValueError:
         return None
-    return value if value == value and abs(value) != float("inf") else None
+    return value if math.isfinite(value) else None
 
 
 def _unusable(row: Mapping[str, str], seen: set[str]) -> tuple[str, str] | None:

@@ -1,6 +1,19 @@
 """The digital twin: a centre in time, scheduled by the very code that runs the real one."""
 
+from clusterwright.twin.centre import cluster_of, failures_of, jobs_of, power_of
 from clusterwright.twin.kernel import Failures, Outcome, Setting, describe_policies, run
 from clusterwright.twin.summary import Power, summarise
 
-__all__ = ["Failures", "Outcome", "Power", "Setting", "describe_policies", "run", "summarise"]
+__all__ = [
+    "Failures",
+    "Outcome",
+    "Power",
+    "Setting",
+    "cluster_of",
+    "describe_policies",
+    "failures_of",
+    "jobs_of",
+    "power_of",
+    "run",
+    "summarise",
+]

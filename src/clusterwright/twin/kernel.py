@@ -1,7 +1,7 @@
 """The event kernel: time goes from event to event, and the scheduler that it drives is `sched`.
 
-Events of the same second are taken in the order of `EventKind`, then in the order in which they were
-planned; after them, one scheduling cycle for the queues that they touched. Each cause of chance has
+Events of the same second are taken in the order of `EventKind`, then in the order in which they
+were planned; after them, one scheduling cycle for the queues that they touched. Each cause of chance has
 a random stream of its own, so that one draw more of one kind moves no other.
 """
 
@@ -20,7 +20,7 @@ from clusterwright.sched import POLICIES, State, cycle, placement_of, policy_of
 from clusterwright.sched.cycle import Backfill
 from clusterwright.twin.log import EventLog
 from clusterwright.twin.usage import Usage
-from clusterwright.units import Fraction, PerDay, Seconds, SECONDS_PER_DAY
+from clusterwright.units import SECONDS_PER_DAY, Fraction, PerDay, Seconds
 
 _TELL_EVERY = 2000  # events between two calls of the progress callback
 
@@ -29,8 +29,8 @@ _TELL_EVERY = 2000  # events between two calls of the progress callback
 class Failures:
     """How nodes fail and come back."""
 
-    per_node_day: PerDay
-    """Failures of one node in one day; 0 for none."""
+    per_gpu_day: PerDay
+    """Failures of one accelerator in one day, which take its node down; 0 for none."""
     repair_s: Seconds
     """Time until a failed node is back."""
 
@@ -73,6 +73,8 @@ class Record:
     """How often it was interrupted or preempted."""
     queued_s: float = 0.0
     """Since when it waits."""
+    started_s: float = 0.0
+    """When it started this time."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,12 +110,12 @@ class _Run:
     usage: Usage
     planned: list[tuple[float, int, int, int, int]] = field(default_factory=list)
     attempt: dict[int, int] = field(default_factory=dict)
-    number: int = 0
+    sequence: int = 0
+    told: int = 0
     num_preemptions: int = 0
     num_interruptions: int = 0
     lost_quanta_s: float = 0.0
     granted_quanta_s: float = 0.0
-    overhead_quanta_s: float = 0.0
 
 
 def run(
@@ -154,9 +156,8 @@ def run(
     )
     for index, job in enumerate(jobs):
         _plan(here, job.submit_s, EventKind.SUBMIT, index)
-    rng = _stream(setting.seed, "failures")
-    nodes = len(state.partition_of_node)
-    _plan_failure(here, 0.0, nodes, rng)
+    clock = _FailureClock(setting.failures, cluster, setting.seed)
+    _plan_failure(here, 0.0, clock)
     horizon = math.inf if setting.horizon_s is None else setting.horizon_s
     now, unfinished = 0.0, len(jobs)
     while here.planned and unfinished:
@@ -166,16 +167,14 @@ def run(
         touched: dict[str, None] = {}
         while here.planned and here.planned[0][0] == now:
             _, kind, _, subject, attempt = heapq.heappop(here.planned)
-            unfinished -= _happen(here, now, EventKind(kind), subject, attempt, touched, nodes, rng)
-        decided, _ = cycle(
-            state, now, placement, queues=tuple(touched), backfill=setting.backfill
-        )
+            unfinished -= _happen(here, now, EventKind(kind), subject, attempt, touched, clock)
+        decided, _ = cycle(state, now, placement, queues=tuple(touched), backfill=setting.backfill)
         for event in decided:
             _carry_out(here, event)
         for name in touched:
             here.usage.waiting(name, now, len(state.waiting[name]))
-        if progress is not None and len(here.log) // _TELL_EVERY > here.number:
-            here.number = len(here.log) // _TELL_EVERY
+        if progress is not None and len(here.log) // _TELL_EVERY > here.told:
+            here.told = len(here.log) // _TELL_EVERY
             progress(now, len(here.log), sum(len(queue) for queue in state.waiting.values()))
     return _outcome(here, cluster, jobs, now if setting.horizon_s is None else horizon)
 
@@ -190,19 +189,32 @@ def _stream(seed: int, cause: str) -> np.random.Generator:
 
 
 def _plan(here: _Run, time_s: float, kind: EventKind, subject: int, attempt: int = 0) -> None:
-    number = len(here.planned) + len(here.log) * 4  # only breaks ties, in the order of planning
-    here.usage.sequence += 1
-    number = here.usage.sequence
-    heapq.heappush(here.planned, (time_s, int(kind), number, subject, attempt))
+    here.sequence += 1  # breaks ties in the order of planning
+    heapq.heappush(here.planned, (time_s, int(kind), here.sequence, subject, attempt))
 
 
-def _plan_failure(here: _Run, now: float, nodes: int, rng: np.random.Generator) -> None:
-    """Plan the next failure of any node: the first of so many equal clocks."""
-    failures = here.setting.failures
-    if failures is None or not failures.per_node_day or not nodes:
-        return
-    mean = SECONDS_PER_DAY / (failures.per_node_day * nodes)
-    _plan(here, now + rng.exponential(mean), EventKind.NODE_FAIL, int(rng.integers(nodes)))
+class _FailureClock:
+    """The clocks of all accelerators as one: the next failure anywhere, and where it strikes."""
+
+    def __init__(self, failures: Failures | None, cluster: Cluster, seed: int) -> None:
+        self._rng = _stream(seed, "failures")
+        counts = np.array([group.num_nodes for group in cluster.groups], dtype=np.int64)
+        gpus = np.array([group.gpus_per_node for group in cluster.groups], dtype=np.float64)
+        self._upto = np.cumsum(np.repeat(gpus, counts))
+        total = float(self._upto[-1]) if self._upto.size else 0.0
+        self.per_day = 0.0 if failures is None else failures.per_gpu_day * total
+
+    def after(self, now: float) -> tuple[float, int]:
+        """Return time and node of the next failure."""
+        time_s = now + self._rng.exponential(SECONDS_PER_DAY / self.per_day)
+        where = self._rng.uniform(0, self._upto[-1])
+        return time_s, int(np.searchsorted(self._upto, where, side="right"))
+
+
+def _plan_failure(here: _Run, now: float, clock: _FailureClock) -> None:
+    if clock.per_day:
+        time_s, node = clock.after(now)
+        _plan(here, time_s, EventKind.NODE_FAIL, node)
 
 
 def _happen(
@@ -212,8 +224,7 @@ def _happen(
     subject: int,
     attempt: int,
     touched: dict[str, None],
-    nodes: int,
-    rng: np.random.Generator,
+    clock: "_FailureClock",
 ) -> int:
     """Let one planned event happen; return 1 when it was the end of a job."""
     state = here.state
@@ -226,7 +237,7 @@ def _happen(
         if here.attempt.get(subject) != attempt or subject not in state.running:
             return 0  # that attempt was stopped before it came to its end
         touched[state.partition(subject).queue] = None
-        _release(here, subject, now)
+        _hand_back(here, subject, now)
         _apply(here, Event(time_s=now, kind=kind, job=subject))
         here.records[subject].end_s = now
         return 1
@@ -235,7 +246,7 @@ def _happen(
     if kind is EventKind.NODE_REPAIR:
         _apply(here, Event(time_s=now, kind=kind, node=subject))
         return 0
-    _plan_failure(here, now, nodes, rng)
+    _plan_failure(here, now, clock)
     if subject in part.down:
         return 0
     for job in sorted(state.on_node.get(subject, ())):
@@ -262,6 +273,7 @@ def _carry_out(here: _Run, event: Event) -> None:
         return
     again = not math.isnan(record.first_start_s)
     record.waited_s += now - record.queued_s
+    record.started_s = now
     if not again:
         record.first_start_s = now
     here.attempt[event.job] = here.attempt.get(event.job, 0) + 1
@@ -296,7 +308,7 @@ def _interrupt(here: _Run, index: int, now: float, kind: EventKind) -> None:
         kept = min(state.left_s(index), whole * job.checkpoint_interval_s)
     here.lost_quanta_s += (ran - kept) * job.quanta
     state.remaining[index] = state.left_s(index) - kept
-    _release(here, index, now)
+    _hand_back(here, index, now)
     _apply(here, Event(time_s=now, kind=kind, job=index))
     here.records[index].queued_s = now
     here.records[index].num_stops += 1
@@ -304,23 +316,23 @@ def _interrupt(here: _Run, index: int, now: float, kind: EventKind) -> None:
 
 def _book_stop(here: _Run, index: int, now: float) -> None:
     """Book a preemption that the scheduler has applied: its start is in the record."""
+    _hand_back(here, index, now)
     record = here.records[index]
-    here.usage.stop(here.state.partition(index).queue, now, here.state.jobs[index].quanta)
     record.queued_s = now
     record.num_stops += 1
 
 
-def _release(here: _Run, index: int, now: float) -> None:
-    job = here.state.jobs[index]
-    ran = now - here.state.running[index].since_s
-    here.records[index].held_s += ran
+def _hand_back(here: _Run, index: int, now: float) -> None:
+    job, record = here.state.jobs[index], here.records[index]
+    ran = now - record.started_s
+    record.held_s += ran
     here.granted_quanta_s += ran * job.quanta
     here.usage.stop(here.state.partition(index).queue, now, job.quanta)
 
 
 def _outcome(here: _Run, cluster: Cluster, jobs: Sequence[Job], end: float) -> Outcome:
-    for index, one in here.state.running.items():
-        ran = end - one.since_s
+    for index in here.state.running:
+        ran = end - here.records[index].started_s
         here.records[index].held_s += ran
         here.granted_quanta_s += ran * jobs[index].quanta
     here.usage.close(end)

@@ -1,5 +1,6 @@
 """From what became of each job to the figures that people ask for."""
 
+import dataclasses
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -52,7 +53,7 @@ def summarise(
     energy, cost, carbon = _energy(outcome, power)
     fields = {
         field: getattr(everyone, field)
-        for field in QueueSummary.__slots__  # type: ignore[attr-defined]  # a dataclass with slots
+        for field in (one.name for one in dataclasses.fields(QueueSummary))
         if field != "name"
     }
     return Run(
@@ -144,7 +145,7 @@ def _hours(outcome: Outcome) -> tuple[HourlyQueue, ...]:
         if name.startswith("all-"):
             groups = [g for g in groups if bool(g.gpus_per_node) == (name == "all-gpus")]
         total = sum(g.num_nodes * g.quanta for g in groups)
-        used = outcome.usage.quanta_s(name) / (total * SECONDS_PER_HOUR) if total else []
+        used = outcome.usage.quanta_s(name) / (total or 1) / SECONDS_PER_HOUR
         found.append(
             HourlyQueue(
                 name=name,
@@ -178,5 +179,3 @@ def _energy(outcome: Outcome, power: Power | None) -> tuple[float, float, float]
     price = np.resize(np.array(power.price_usd_per_j), hours)
     carbon = np.resize(np.array(power.carbon_g_per_j), hours)
     return float(joules.sum()), float(joules @ price), float(joules @ carbon)
-
-

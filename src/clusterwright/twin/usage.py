@@ -14,7 +14,6 @@ class Usage:
     def __init__(self, queues: tuple[str, ...]) -> None:
         """Begin with nothing in use."""
         self.queues = queues
-        self.sequence = 0
         self._level = dict.fromkeys(queues, 0)
         self._since = dict.fromkeys(queues, 0.0)
         self._used = {name: np.zeros(24) for name in queues}
@@ -57,9 +56,7 @@ class Usage:
         return self._waiting[queue] / SECONDS_PER_HOUR
 
     def _advance(self, queue: str, now: float) -> None:
-        self._used[queue] = _spread(
-            self._used[queue], self._since[queue], now, self._level[queue]
-        )
+        self._used[queue] = _spread(self._used[queue], self._since[queue], now, self._level[queue])
         self._since[queue] = now
 
 

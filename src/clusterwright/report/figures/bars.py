@@ -44,7 +44,9 @@ def draw(
     """
     wide = width >= _SMALLEST_WIDE
     left = min(280.0, max((text_width(one.name) for one in bars), default=0) + 14) if wide else 0.0
-    right = min(220.0, max((text_width(one.text) for one in bars), default=0) + 14) if wide else 20.0
+    right = (
+        min(220.0, max((text_width(one.text) for one in bars), default=0) + 14) if wide else 20.0
+    )
     least = max((one.below for one in bars), default=0.0)
     most = max([one.value for one in bars], default=0.0) or 1.0
     step = 26.0 if wide else 44.0
@@ -57,16 +59,32 @@ def draw(
     for tick in ticks:
         x = zero + tick * scale
         drawing.line(x, 4, x, bottom, look="axis" if tick == 0 else "grid")
-        drawing.text(x, bottom + LINE_HEIGHT, show(tick), look="muted",
-                     anchor="middle" if left + least or tick else "start")
-    drawing.text(left + (width - left - right) / 2, bottom + 2.2 * LINE_HEIGHT, axis,
-                 look="muted", anchor="middle")
+        drawing.text(
+            x,
+            bottom + LINE_HEIGHT,
+            show(tick),
+            look="muted",
+            anchor="middle" if left + least or tick else "start",
+        )
+    drawing.text(
+        left + (width - left - right) / 2,
+        bottom + 2.2 * LINE_HEIGHT,
+        axis,
+        look="muted",
+        anchor="middle",
+    )
     for row, one in enumerate(bars):
         top = 6 + row * step
         bar = top + 5 if wide else top + LINE_HEIGHT + 5
         start = zero - one.below * scale
-        drawing.rect(start, bar, (one.below + one.value) * scale, _BAR, look=f"{one.colour} edge",
-                     title=f"{one.name}: {one.text}")
+        drawing.rect(
+            start,
+            bar,
+            (one.below + one.value) * scale,
+            _BAR,
+            look=f"{one.colour} edge",
+            title=f"{one.name}: {one.text}",
+        )
         if wide:
             drawing.text(left - 10, bar + 12, shortened(one.name, left - 12), anchor="end")
             drawing.text(zero + one.value * scale + 8, bar + 12, one.text)

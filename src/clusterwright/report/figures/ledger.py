@@ -29,9 +29,7 @@ class Stage:
     """True when demand is above capacity."""
 
 
-def draw(
-    name: str, width: float, stages: Sequence[Stage], *, axis: str, capacity: str
-) -> Drawing:
+def draw(name: str, width: float, stages: Sequence[Stage], *, axis: str, capacity: str) -> Drawing:
     """Return the ledger at a width.
 
     Parameters
@@ -48,7 +46,7 @@ def draw(
         Word at the line of the capacity.
     """
     wide = width >= _SMALLEST_WIDE
-    label = min(240.0, max((text_width(_label(one)) for one in stages), default=0) + 12)
+    label = min(280.0, max((text_width(_label(one)) for one in stages), default=0) + 12)
     left = label if wide else 0.0
     figures = max((text_width(_beside(one)) for one in stages), default=0) + 12
     right = min(figures, 260.0) if wide else 14.0
@@ -56,7 +54,9 @@ def draw(
     step = 28.0 if wide else 48.0
     bottom = top + step * len(stages)
     drawing = Drawing(name, width=width, height=bottom + 2.6 * LINE_HEIGHT)
-    most = min(_MOST, max([1.0, *(one.load_ratio for one in stages if not math.isnan(one.load_ratio))]))
+    most = min(
+        _MOST, max([1.0, *(one.load_ratio for one in stages if not math.isnan(one.load_ratio))])
+    )
     most = 1.0 if most <= 1 else most
     scale = (width - left - right) / most
     for share in (0.0, 0.25, 0.5, 0.75, 1.0, 1.25, 1.5):
@@ -65,11 +65,13 @@ def draw(
         x = left + share * scale
         drawing.line(x, top - 4, x, bottom, look="limit" if share == 1 else "grid")
         anchor = "start" if share == 0 else "end" if share == most else "middle"
-        drawing.text(x, bottom + LINE_HEIGHT, f"{share:.0%}".replace("%", " %"), look="muted",
-                     anchor=anchor)
+        drawing.text(
+            x, bottom + LINE_HEIGHT, f"{share:.0%}".replace("%", " %"), look="muted", anchor=anchor
+        )
     drawing.text(left + scale, top - 10, capacity, look="strong", anchor="end")
-    drawing.text(left + most * scale / 2, bottom + 2.2 * LINE_HEIGHT, axis, look="muted",
-                 anchor="middle")
+    drawing.text(
+        left + most * scale / 2, bottom + 2.2 * LINE_HEIGHT, axis, look="muted", anchor="middle"
+    )
     for row, one in enumerate(stages):
         _row(drawing, one, left, top + row * step, scale, width, most, wide=wide)
     return drawing
@@ -95,16 +97,26 @@ def _row(
         drawing.text(left + length - 4, bar_top + 13, "»", look="strong", anchor="end")
     strong = "strong" if one.mark else ""
     if wide:
-        drawing.text(left - 10, bar_top + 13, shortened(_label(one), left - 12), look=strong,
-                     anchor="end")
-        drawing.text(left + most * scale + 8, bar_top + 13,
-                     shortened(_beside(one), width - left - most * scale - 8), look=strong)
+        drawing.text(
+            left - 10, bar_top + 13, shortened(_label(one), left - 12), look=strong, anchor="end"
+        )
+        drawing.text(
+            left + most * scale + 8,
+            bar_top + 13,
+            shortened(_beside(one), width - left - most * scale - 8),
+            look=strong,
+        )
         return
     beside = _beside(one)
     room = width - text_width(beside) - 10
     drawing.text(0, top + LINE_HEIGHT, shortened(_label(one), max(room, 120)), look=strong)
-    drawing.text(width, top + LINE_HEIGHT, shortened(beside, width - 126), anchor="end",
-                 look=strong or "muted")
+    drawing.text(
+        width,
+        top + LINE_HEIGHT,
+        shortened(beside, width - 126),
+        anchor="end",
+        look=strong or "muted",
+    )
 
 
 def _label(one: Stage) -> str:

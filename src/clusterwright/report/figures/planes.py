@@ -82,6 +82,8 @@ def _panel(
         upper = _centres(left, width, _drawn(level.num_switches))
         end = y + _LEVEL if last else below
         _bundle(drawing, upper, lower, box_top + _BOX, end, tree=last)
+        plate = min(text_width(level.text) + 6, width)
+        drawing.rect(left - 3, y, plate, LINE_HEIGHT + 3, look="surface", radius=3)
         drawing.text(left, y + LINE_HEIGHT - 2, shortened(level.text, width))
         for x in upper:
             drawing.rect(x - 11, box_top, 22, _BOX, look=f"{panel.colour} edge", radius=2)
@@ -90,9 +92,7 @@ def _panel(
         drawing.rect(left + width / 2 - half, middle - 10, 2 * half, 20, look="surface", radius=4)
         drawing.text(left + width / 2, middle + 5, level.links_below, anchor="middle")
         y += _LEVEL
-    drawing.rect(
-        left, y, width, (len(panel.devices) + 0.6) * LINE_HEIGHT, look="track", radius=3
-    )
+    drawing.rect(left, y, width, (len(panel.devices) + 0.6) * LINE_HEIGHT, look="track", radius=3)
     for row, line in enumerate(panel.devices, start=1):
         drawing.text(left + 8, y + row * LINE_HEIGHT, shortened(line, width - 16))
 

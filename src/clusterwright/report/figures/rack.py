@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from clusterwright.report.svg import LINE_HEIGHT, Drawing, shortened
 
-_UNIT = 6.0  # px
+_UNIT = 5.0  # px
 _AXIS = 26.0
 _MARK_EVERY = 8  # units
 _LINES_BELOW = 4
@@ -38,7 +38,7 @@ def draw(name: str, width: float, racks: Sequence[Elevation], *, axis: str) -> D
     each = width / per_row
     tallest = max((one.num_devices * one.num_units for one in racks), default=1)
     height = tallest * _UNIT
-    pitch = height + (_LINES_BELOW + 1.6) * LINE_HEIGHT
+    pitch = height + (_LINES_BELOW + 2.4) * LINE_HEIGHT
     rows = -(-len(racks) // per_row)
     drawing = Drawing(name, width=width, height=rows * pitch + 1.4 * LINE_HEIGHT)
     drawing.text(0, LINE_HEIGHT - 3, axis, look="muted")

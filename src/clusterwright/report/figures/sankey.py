@@ -76,9 +76,7 @@ def _node(
     start = own
     for part, end in zip(flow.parts, ends, strict=True):
         thick = max(part.value * scale, 1.5)
-        commands = ribbon(
-            (x + _NODE, start, start + thick), ((depth + 1) * step, end, end + thick)
-        )
+        commands = ribbon((x + _NODE, start, start + thick), ((depth + 1) * step, end, end + thick))
         drawing.path(commands, look=f"{part.colour} flow")
         start += part.value * scale
     drawing.rect(x, own, _NODE, tall, look=f"{flow.colour} edge", title=_label(flow))
@@ -95,12 +93,17 @@ def _bars(name: str, width: float, root: Flow) -> Drawing:
     drawing = Drawing(name, width=width, height=step * len(rows) + 4)
     for place, (flow, depth) in enumerate(rows):
         left, top = 14.0 * depth, place * step
-        drawing.text(left, top + LINE_HEIGHT, shortened(flow.name, width - left - text_width(
-            flow.text) - 8), look="strong" if flow.parts else "")
+        drawing.text(
+            left,
+            top + LINE_HEIGHT,
+            shortened(flow.name, width - left - text_width(flow.text) - 8),
+            look="strong" if flow.parts else "",
+        )
         drawing.text(width, top + LINE_HEIGHT, flow.text, anchor="end")
         share = flow.value / root.value if root.value else 0.0
-        drawing.rect(left, top + LINE_HEIGHT + 5, (width - 42) * share, 9,
-                     look=f"{flow.colour} edge")
+        drawing.rect(
+            left, top + LINE_HEIGHT + 5, (width - 42) * share, 9, look=f"{flow.colour} edge"
+        )
     return drawing
 
 

@@ -1,4 +1,4 @@
-"""Candidates by cost and time on logarithmic axes, carbon as colour; the numbers are those of a table."""
+"""Candidates by cost and time on logarithmic axes, carbon as colour, numbered as in a table."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -94,9 +94,14 @@ def draw(
             drawing.line(x, top, x, bottom, look="grid")
             drawing.text(x, bottom + LINE_HEIGHT, x_axis.show(value), look="muted", anchor="middle")
             used = x + half
-    drawing.text((left + width - right) / 2, bottom + 2.2 * LINE_HEIGHT, x_axis.title,
-                 look="muted", anchor="middle")
-    _points(drawing, points, to_x, to_y, width)
+    drawing.text(
+        (left + width - right) / 2,
+        bottom + 2.2 * LINE_HEIGHT,
+        x_axis.title,
+        look="muted",
+        anchor="middle",
+    )
+    _points(drawing, points, to_x, to_y, (left, width, bottom - 4))
     _legend(drawing, legend, colours, bottom + 3.2 * LINE_HEIGHT, width, wide=wide)
     return drawing
 
@@ -106,7 +111,7 @@ def _points(
     points: Sequence[Point],
     to_x: Callable[[float], float],
     to_y: Callable[[float], float],
-    width: float,
+    area: tuple[float, float, float],
 ) -> None:
     least = min((one.colour_value for one in points), default=0.0)
     most = max((one.colour_value for one in points), default=1.0)
@@ -118,19 +123,25 @@ def _points(
         if one.feasible:
             drawing.circle(x, y, _RADIUS, look=edge, fill=fill, title=f"{one.name}: {one.text}")
         else:
-            drawing.rect(x - 9, y - 9, 18, 18, look=edge, fill=fill,
-                         title=f"{one.name}: {one.text}")
+            drawing.rect(
+                x - 9, y - 9, 18, 18, look=edge, fill=fill, title=f"{one.name}: {one.text}"
+            )
         if one.taken:
             drawing.circle(x, y, _RADIUS + 4, look="ring")
         ink = "on-dark" if look.text_on(fill) == "#ffffff" else "on-light"
         drawing.text(x, y + 4.5, one.number, look=ink, anchor="middle")
     for one in points:
         if one.unbeaten or one.taken:
-            _name(drawing, one, to_x(one.x), to_y(one.y), boxes, width)
+            _name(drawing, one, to_x(one.x), to_y(one.y), boxes, area)
 
 
 def _name(
-    drawing: Drawing, one: Point, x: float, y: float, boxes: list[tuple[float, ...]], width: float
+    drawing: Drawing,
+    one: Point,
+    x: float,
+    y: float,
+    boxes: list[tuple[float, ...]],
+    area: tuple[float, float, float],
 ) -> None:
     wide = text_width(one.name)
     places = (
@@ -141,7 +152,8 @@ def _name(
     )
     for text_x, base, anchor, start in places:
         box = _box(start, base - 12, wide, 15)
-        fits = start >= 0 and start + wide <= width
+        left, right, bottom = area
+        fits = start >= left and start + wide <= right and base <= bottom
         if fits and not any(_overlap(box, other) for other in boxes):
             drawing.text(text_x, base, one.name, anchor=anchor, look="strong" if one.taken else "")
             boxes.append(box)

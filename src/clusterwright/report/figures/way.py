@@ -34,8 +34,12 @@ def draw(name: str, width: float, stations: Sequence[Station]) -> Drawing:
             left = _ARROW + place * (each + _ARROW)
             if one.arriving:
                 _arrow(drawing, (left - _ARROW + 4, tall / 2), (left - 4, tall / 2))
-                drawing.text(left - _ARROW / 2 - 2, tall / 2 - 10,
-                             shortened(one.arriving, _ARROW), anchor="middle")
+                drawing.text(
+                    left - _ARROW / 2 - 2,
+                    tall / 2 - 10,
+                    shortened(one.arriving, _ARROW),
+                    anchor="middle",
+                )
             _station(drawing, one, left, 2.0, each, tall - 4)
         return drawing
     step = tall + 40

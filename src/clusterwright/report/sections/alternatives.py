@@ -1,4 +1,4 @@
-"""Which design, and why not the others: the candidates in cost, time and carbon, and the decisions."""
+"""Which design, and why not the others: candidates in cost, time and carbon, and decisions."""
 
 from clusterwright import units
 from clusterwright.model.design import Alternative
@@ -30,9 +30,9 @@ def section(context: Context) -> Section | None:
     return Section(
         name="alternatives",
         title=words("alternatives.title"),
-        lead=words("alternatives.lead", count=f"{len(alternatives):,}", met=f"{met:,}")
+        lead=words.many("alternatives.lead", met, total=f"{len(alternatives):,}")
         if alternatives
-        else words("alternatives.lead.none"),
+        else words("alternatives.nothing"),
         blocks=tuple(parts),
     )
 
@@ -121,7 +121,9 @@ def _names(alternatives: list[Alternative]) -> list[str]:
     """Return the accelerator of each, or its name where several share the accelerator."""
     accelerators = [one.accelerator for one in alternatives]
     return [
-        one.accelerator if one.accelerator and accelerators.count(one.accelerator) == 1 else one.name
+        one.accelerator
+        if one.accelerator and accelerators.count(one.accelerator) == 1
+        else one.name
         for one in alternatives
     ]
 
@@ -156,9 +158,14 @@ def _table(context: Context) -> Table:
         name="candidates",
         caption=caption,
         columns=context.columns(
-            "alternatives.candidate", "#alternatives.accelerators", "alternatives.demand",
-            "#alternatives.time", "#alternatives.capex", "#alternatives.tco",
-            "#alternatives.carbon", "alternatives.reason",
+            "alternatives.candidate",
+            "#alternatives.accelerators",
+            "alternatives.demand",
+            "#alternatives.time",
+            "#alternatives.capex",
+            "#alternatives.tco",
+            "#alternatives.carbon",
+            "alternatives.reason",
         ),
         rows=tuple(
             (
@@ -180,7 +187,7 @@ def _table(context: Context) -> Table:
                 Cell(text=show(one.capex_usd, units.Usd), estimated=one.estimated),
                 Cell(text=show(one.tco_usd, units.Usd), estimated=one.estimated),
                 Cell(text=show.exact(one.carbon_g_per_year, units.GramsPerYear, "t/year")),
-                Cell(text=words.phrase(one.reason)),
+                Cell(text=context.say(one.reason)),
             )
             for place, one in enumerate(listed, start=1)
         ),
@@ -196,9 +203,9 @@ def _choices(context: Context) -> Table:
         columns=context.columns("choices.what", "choices.chosen", "choices.reason"),
         rows=tuple(
             (
-                Cell(text=words.phrase(one.what)),
-                Cell(text=words.phrase(one.chosen), strong=True),
-                Cell(text=words.phrase(one.reason)),
+                Cell(text=context.say(one.what)),
+                Cell(text=context.say(one.chosen), strong=True),
+                Cell(text=context.say(one.reason)),
             )
             for one in context.design.spec.choices
         ),
@@ -210,12 +217,10 @@ def _rejected(context: Context) -> list[Table]:
     return [
         Table(
             name=f"rejected-{place}",
-            caption=words.many(
-                "choices.rejected", len(one.rejected), what=words.phrase(one.what)
-            ),
+            caption=words.many("choices.rejected", len(one.rejected), what=context.say(one.what)),
             columns=context.columns("choices.candidate", "choices.lost"),
             rows=tuple(
-                (Cell(text=loser.candidate), Cell(text=words.phrase(loser.reason)))
+                (Cell(text=loser.candidate), Cell(text=context.say(loser.reason)))
                 for loser in one.rejected
             ),
             folded=True,

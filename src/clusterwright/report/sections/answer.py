@@ -69,7 +69,7 @@ def sentence(context: Context) -> str:
         "built": _built(context),
         "capex": show(spec.economics.capex_usd, units.Usd),
         "power": show(spec.facility.facility_power_w, units.Watts),
-        "stage": words.phrase(ledger[0].stage) if ledger else "",
+        "stage": context.say(ledger[0].stage) if ledger else "",
     }
     strategy = main_strategy(context)
     tail = words("answer.sentence.binds", **values) if ledger else words("answer.sentence.end")
@@ -129,7 +129,10 @@ def _build(context: Context) -> Fact:
     else:
         text = words.many("answer.servers", pool.num_servers)
         below = f"{pool.server}, {racks}"
-    path = f"spec.compute.pools[{pool.name}].num_servers" if pool else ""
+    path = ""
+    if pool is not None:
+        figures = [f"spec.compute.pools[{pool.name}].{one}" for one in ("num_servers", "num_racks")]
+        path = next((one for one in figures if context.note(one)), "")
     return Fact(name=words("answer.card.build"), value=context.cell(text, below=below, path=path))
 
 
@@ -213,9 +216,9 @@ def _bind(context: Context) -> Fact:
     first = ledger[0]
     below = headroom(context, first.headroom_fraction)
     if len(ledger) > 1:
-        below += words("answer.bind.next", stage=words.phrase(ledger[1].stage))
+        below += words("answer.bind.next", stage=context.say(ledger[1].stage))
     return Fact(
-        name=words("answer.card.bind"), value=Cell(text=words.phrase(first.stage), below=below)
+        name=words("answer.card.bind"), value=Cell(text=context.say(first.stage), below=below)
     )
 
 
@@ -236,8 +239,8 @@ def _conflicts(context: Context) -> Table:
         rows=tuple(
             (
                 Cell(text=one.limit),
-                Cell(text=one.asked),
-                Cell(text=one.reached, status="bad"),
+                Cell(text=context.say(one.asked)),
+                Cell(text=context.say(one.reached), status="bad"),
                 Cell(
                     text=words("number.none")
                     if one.shortfall_fraction is None
@@ -257,11 +260,13 @@ def _relaxations(context: Context) -> tuple[Table, ...]:
         Table(
             name="relaxations",
             caption=words("relaxations.caption"),
-            columns=context.columns(
-                "relaxations.path", "relaxations.change", "relaxations.effect"
-            ),
+            columns=context.columns("relaxations.path", "relaxations.change", "relaxations.effect"),
             rows=tuple(
-                (Cell(text=one.path), Cell(text=one.change, strong=True), Cell(text=one.effect))
+                (
+                    Cell(text=one.path),
+                    Cell(text=one.change, strong=True),
+                    Cell(text=context.say(one.effect)),
+                )
                 for one in relaxations
             ),
         ),

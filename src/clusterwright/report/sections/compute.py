@@ -88,8 +88,14 @@ def _pools(context: Context) -> Table:
         name="pools",
         caption=words("compute.pools"),
         columns=context.columns(
-            "compute.pool", "compute.role", "compute.server", "#compute.servers",
-            "#compute.accelerators", "#compute.cores", "#compute.racks", "#compute.power",
+            "compute.pool",
+            "compute.role",
+            "compute.server",
+            "#compute.servers",
+            "#compute.accelerators",
+            "#compute.cores",
+            "#compute.racks",
+            "#compute.power",
             "#compute.taken",
         ),
         rows=tuple(rows),
@@ -119,9 +125,7 @@ def _pool(context: Context, pool: Pool, power: str) -> tuple[Cell, ...]:
         context.cell(
             pool.server, below=(pool.accelerator + slices).strip(), estimated=pool.estimated
         ),
-        context.cell(
-            show.count(pool.num_servers), below=spare + owned, path=f"{path}num_servers"
-        ),
+        context.cell(show.count(pool.num_servers), below=spare + owned, path=f"{path}num_servers"),
         Cell(text=show.count(pool.num_accelerators)),
         Cell(text=show.count(pool.num_cpus)),
         context.cell(show.count(pool.num_racks), path=f"{path}num_racks"),
@@ -173,8 +177,14 @@ def _table(
         caption=caption,
         folded=folded,
         columns=context.columns(
-            "compute.workload", "compute.layout", "#compute.accelerators", "#compute.step",
-            "#compute.mfu", "#compute.memory", "#compute.duration", "compute.why",
+            "compute.workload",
+            "compute.layout",
+            "#compute.accelerators",
+            "#compute.step",
+            "#compute.mfu",
+            "#compute.memory",
+            "#compute.duration",
+            "compute.why",
         ),
         rows=tuple(
             (
@@ -198,7 +208,7 @@ def _table(
                     status="" if one.fits else "bad",
                 ),
                 Cell(text=show(one.duration_s, units.Seconds)),
-                Cell(text=words.phrase(one.reason)),
+                Cell(text=context.say(one.reason)),
             )
             for one in strategies
         ),
@@ -211,8 +221,13 @@ def _serving(context: Context) -> Table:
         name="serving",
         caption=words("compute.serving"),
         columns=context.columns(
-            "compute.service", "compute.pool", "#compute.accelerators", "#compute.requests",
-            "#compute.tokens", "#compute.each", "compute.from",
+            "compute.service",
+            "compute.pool",
+            "#compute.accelerators",
+            "#compute.requests",
+            "#compute.tokens",
+            "#compute.each",
+            "compute.from",
         ),
         rows=tuple(
             (
@@ -225,7 +240,7 @@ def _serving(context: Context) -> Table:
                     text=show(one.accelerator_tokens_per_s, units.TokensPerSecond),
                     estimated=one.estimated,
                 ),
-                Cell(text=words.phrase(one.reason)),
+                Cell(text=context.say(one.reason)),
             )
             for one in context.design.spec.compute.serving
         ),

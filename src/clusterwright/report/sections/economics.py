@@ -1,4 +1,4 @@
-"""What it costs to build and to own, where the money goes, how sure the prices are, build or rent."""
+"""What building and owning cost, where the money goes, how sure the prices are, build or rent."""
 
 from clusterwright import units
 from clusterwright.model.economics import BomLine
@@ -20,9 +20,7 @@ def section(context: Context) -> Section:
     estimated = sum(line.cost_usd for line in money.bom if line.estimated)
     guessed = estimated / money.capex_usd if money.capex_usd else 0.0
     items = [
-        context.fact(
-            "economics.capex", show(money.capex_usd, units.Usd), path=f"{path}capex_usd"
-        ),
+        context.fact("economics.capex", show(money.capex_usd, units.Usd), path=f"{path}capex_usd"),
         context.fact(
             "economics.range",
             show.between(money.capex_low_usd, money.capex_high_usd, units.Usd),
@@ -42,9 +40,7 @@ def section(context: Context) -> Section:
                 path=f"{path}usd_per_accelerator_hour",
             )
         )
-    items.append(
-        context.fact("economics.used", show(money.utilization_fraction, units.Fraction))
-    )
+    items.append(context.fact("economics.used", show(money.utilization_fraction, units.Fraction)))
     parts: list[Block] = [Facts(items=tuple(items))]
     if money.tco_usd > 0:
         parts.append(_flow(context))
@@ -85,7 +81,7 @@ def _flow(context: Context) -> Picture:
             colour_of(category),
             sum(line.cost_usd for line in lines),
             tuple(
-                flow(words.phrase(line.item), colour_of(category), line.cost_usd, ())
+                flow(context.say(line.item), colour_of(category), line.cost_usd, ())
                 for line in lines
             )
             if len(lines) > 1
@@ -132,7 +128,7 @@ def _bom(context: Context) -> Table:
     ]
     rows = tuple(
         (
-            Cell(text=words.phrase(line.item), below=words.term(line.category)),
+            Cell(text=context.say(line.item), below=words.term(line.category)),
             Cell(text=show.count(line.num_items)),
             Cell(
                 text=show.exact(line.unit_price_usd, units.Usd, "USD", _cents(line)),
@@ -141,7 +137,7 @@ def _bom(context: Context) -> Table:
             Cell(text=low),
             Cell(text=cost),
             Cell(text=high),
-            Cell(text=words.phrase(line.source)),
+            Cell(text=context.say(line.source)),
         )
         for line, low, cost, high in zip(money.bom, *columns, strict=True)
     )
@@ -149,8 +145,13 @@ def _bom(context: Context) -> Table:
         name="bom",
         caption=words("economics.bom"),
         columns=context.columns(
-            "economics.item", "#economics.count", "#economics.price", "#economics.low",
-            "#economics.cost", "#economics.high", "economics.source",
+            "economics.item",
+            "#economics.count",
+            "#economics.price",
+            "#economics.low",
+            "#economics.cost",
+            "#economics.high",
+            "economics.source",
         ),
         rows=rows,
         total=(
@@ -179,7 +180,7 @@ def _running(context: Context) -> Table:
         caption=words("economics.running"),
         columns=context.columns("economics.kind", "#economics.year", "economics.source"),
         rows=tuple(
-            (Cell(text=words.term(line.name)), Cell(text=usd), Cell(text=words.phrase(line.source)))
+            (Cell(text=words.term(line.name)), Cell(text=usd), Cell(text=context.say(line.source)))
             for line, usd in zip(money.running, cost, strict=True)
         ),
         total=(
@@ -196,7 +197,7 @@ def _drivers(context: Context) -> Picture:
     drivers = [line for line in lines if line.high_usd > line.low_usd][:_MOST_DRIVERS]
     rows = [
         bars.Bar(
-            name=words.phrase(line.item),
+            name=context.say(line.item),
             value=line.high_usd - line.cost_usd,
             below=line.cost_usd - line.low_usd,
             text=show.between(line.low_usd, line.high_usd, units.Usd),
@@ -209,7 +210,7 @@ def _drivers(context: Context) -> Picture:
         "drivers",
         words(
             "economics.drivers.figure",
-            item=words.phrase(first.item),
+            item=context.say(first.item),
             spread=show(first.high_usd - first.low_usd, units.Usd),
             total=show(money.capex_high_usd - money.capex_low_usd, units.Usd),
         ),

@@ -19,16 +19,21 @@ def assumptions(context: Context) -> Section | None:
                 name="assumptions-table",
                 caption=words("assumptions.caption"),
                 columns=context.columns(
-                    "assumptions.path", "assumptions.value", "assumptions.mark",
-                    "assumptions.reason", "assumptions.source",
+                    "assumptions.path",
+                    "assumptions.value",
+                    "assumptions.mark",
+                    "assumptions.reason",
+                    "assumptions.source",
                 ),
                 rows=tuple(
                     (
                         Cell(text=one.path),
                         Cell(text=one.value, strong=True),
-                        Cell(text=words("assumptions.stated" if one.stated else "assumptions.open")),
-                        Cell(text=words.phrase(one.reason)),
-                        Cell(text=words.phrase(one.source)),
+                        Cell(
+                            text=words("assumptions.stated" if one.stated else "assumptions.open")
+                        ),
+                        Cell(text=context.say(one.reason)),
+                        Cell(text=context.say(one.source)),
                     )
                     for one in sorted(rows, key=lambda one: one.stated)
                 ),
@@ -38,7 +43,7 @@ def assumptions(context: Context) -> Section | None:
 
 
 def deviations(context: Context) -> Section | None:
-    """Return the claims of the source document against design and publications; None without any."""
+    """Return the claims of the source against design and publications; None without any."""
     words, rows = context.words, context.design.spec.deviations
     if not rows:
         return None
@@ -52,8 +57,12 @@ def deviations(context: Context) -> Section | None:
                 name="deviations-table",
                 caption=words("deviations.caption"),
                 columns=context.columns(
-                    "deviations.what", "deviations.says", "deviations.published",
-                    "deviations.design", "deviations.agrees", "deviations.source",
+                    "deviations.what",
+                    "deviations.says",
+                    "deviations.published",
+                    "deviations.design",
+                    "deviations.agrees",
+                    "deviations.source",
                 ),
                 rows=tuple(
                     (
@@ -88,15 +97,17 @@ def derivations(context: Context) -> Section | None:
                 name="derivations-table",
                 caption=words("derivations.caption"),
                 columns=context.columns(
-                    "derivations.number", "derivations.path", "derivations.formula",
+                    "derivations.number",
+                    "derivations.path",
+                    "derivations.formula",
                     "derivations.source",
                 ),
                 rows=tuple(
                     (
                         Cell(text=str(number)),
                         Cell(text=one.path),
-                        Cell(text=one.formula),
-                        Cell(text=words.phrase(one.source)),
+                        Cell(text=context.say(one.formula)),
+                        Cell(text=context.say(one.source)),
                     )
                     for number, one in enumerate(rows, start=1)
                 ),

@@ -70,9 +70,12 @@ def _panel(context: Context, name: str, plane: Plane) -> figure.Panel:
         ("spine", plane.num_spine, plane.num_leaf_spine_cables),
         ("leaf", plane.num_leaf, plane.num_node_leaf_cables),
     )
+    named = {"spine": "aggregation", "leaf": "access"} if name == "management" else {}
     levels = tuple(
         figure.Level(
-            text=words(f"fabric.level.{level}", count=f"{count:,}", switch=plane.switch),
+            text=words(
+                f"fabric.level.{named.get(level, level)}", count=f"{count:,}", switch=plane.switch
+            ),
             num_switches=count,
             links_below=words.many("fabric.links.count", links),
         )
@@ -87,7 +90,7 @@ def _panel(context: Context, name: str, plane: Plane) -> figure.Panel:
         shown.append(words("fabric.device.more", count=f"{count:,}", names=names))
     return figure.Panel(
         title=words(f"fabric.plane.{name}"),
-        topology=words.phrase(plane.topology),
+        topology=context.say(plane.topology),
         colour=_COLOURS[name],
         levels=levels,
         devices=tuple(shown) or (words("fabric.device.none"),),
@@ -118,9 +121,7 @@ def _table(context: Context) -> Table:
                     below=f"{plane.switch} {show.port(plane.port_bytes_per_s)}".strip(),
                 ),
                 Cell(text=show.count(plane.num_endpoints)),
-                context.cell(
-                    show.count(plane.num_leaf), path=f"{path}num_leaf"
-                ),
+                context.cell(show.count(plane.num_leaf), path=f"{path}num_leaf"),
                 context.cell(show.count(plane.num_spine), path=f"{path}num_spine"),
                 Cell(text=show.count(plane.num_core)),
                 Cell(text=show.count(plane.num_node_leaf_cables)),
@@ -135,8 +136,16 @@ def _table(context: Context) -> Table:
         name="planes-table",
         caption=words("fabric.table"),
         columns=context.columns(
-            "fabric.plane", "#fabric.endpoints", "#fabric.leaf", "#fabric.spine", "#fabric.core",
-            "#fabric.down", "#fabric.up", "#fabric.top", "#fabric.over", "#fabric.bisection",
+            "fabric.plane",
+            "#fabric.endpoints",
+            "#fabric.leaf",
+            "#fabric.spine",
+            "#fabric.core",
+            "#fabric.down",
+            "#fabric.up",
+            "#fabric.top",
+            "#fabric.over",
+            "#fabric.bisection",
             "#fabric.power",
         ),
         rows=tuple(rows),
@@ -158,17 +167,19 @@ def _table(context: Context) -> Table:
 
 def _links(context: Context) -> Table:
     words, show = context.words, context.show
-    rows = [
-        (name, link) for name, plane in _planes(context) for link in plane.links
-    ]
+    rows = [(name, link) for name, plane in _planes(context) for link in plane.links]
     cost = show.column([link.cost_usd for _, link in rows], units.Usd, "USD")
     length = show.column([link.total_length_m for _, link in rows], units.Metres, "m")
     return Table(
         name="links",
         caption=words("fabric.links"),
         columns=context.columns(
-            "fabric.part", "fabric.plane", "#fabric.num.links", "#fabric.optics",
-            "#fabric.length", "#fabric.cost",
+            "fabric.part",
+            "fabric.plane",
+            "#fabric.num.links",
+            "#fabric.optics",
+            "#fabric.length",
+            "#fabric.cost",
         ),
         rows=tuple(
             (

@@ -5,7 +5,8 @@ from clusterwright.model.facility import PowerShare, RackGroup
 from clusterwright.report import blocks
 from clusterwright.report.blocks import Block, Cell, Facts, Picture, Section, Table
 from clusterwright.report.context import Context
-from clusterwright.report.figures import rack as elevation, sankey
+from clusterwright.report.figures import rack as elevation
+from clusterwright.report.figures import sankey
 from clusterwright.report.look import colour_of
 
 _MOST_DRAWN = 12
@@ -38,12 +39,8 @@ def section(context: Context) -> Section:
                 show(facility.carbon_g_per_year, units.GramsPerYear),
                 path=f"{path}carbon_g_per_year",
             ),
-            context.fact(
-                "facility.intensity", show(facility.carbon_g_per_j, units.GramsPerJoule)
-            ),
-            context.fact(
-                "facility.price", show(facility.power_price_usd_per_j, units.UsdPerJoule)
-            ),
+            context.fact("facility.intensity", show(facility.carbon_g_per_j, units.GramsPerJoule)),
+            context.fact("facility.price", show(facility.power_price_usd_per_j, units.UsdPerJoule)),
         )
     )
     parts: list[Block] = [facts]
@@ -67,15 +64,13 @@ def section(context: Context) -> Section:
 
 def _elevations(context: Context) -> Picture:
     words, show = context.words, context.show
-    groups = sorted(
-        context.design.spec.facility.groups, key=lambda group: -group.num_racks
-    )
+    groups = sorted(context.design.spec.facility.groups, key=lambda group: -group.num_racks)
     drawn = [
         group for group in context.design.spec.facility.groups if group in groups[:_MOST_DRAWN]
     ]
     racks = [
         elevation.Elevation(
-            title=words.phrase(group.name),
+            title=context.say(group.name),
             lines=(
                 words.many("facility.rack.count", group.num_racks),
                 words(
@@ -89,7 +84,7 @@ def _elevations(context: Context) -> Picture:
                     capacity=show(group.limit_w, units.Watts),
                 ),
             ),
-            colour=_colour(group),
+            colour=_colour(context, group),
             device=group.device,
             num_devices=min(group.num_per_rack, group.num_devices),
             num_units=group.num_units,
@@ -105,7 +100,7 @@ def _elevations(context: Context) -> Picture:
         "racks",
         words.opening(
             "facility.rack.figure",
-            name=words.phrase(densest.name),
+            name=context.say(densest.name),
             power=show(densest.fullest_power_w, units.Watts),
             limit=show(densest.limit_w, units.Watts),
         ),
@@ -115,7 +110,9 @@ def _elevations(context: Context) -> Picture:
     )
 
 
-def _colour(group: RackGroup) -> str:
+def _colour(context: Context, group: RackGroup) -> str:
+    if any(group.name == pool.name for pool in context.design.spec.compute.pools):
+        return context.colour(group.name)
     return {
         "compute": "blue",
         "service": "sky",
@@ -132,12 +129,18 @@ def _racks(context: Context) -> Table:
         name="racks-table",
         caption=words("facility.racks"),
         columns=context.columns(
-            "facility.group", "facility.part", "#facility.devices", "#facility.per.rack",
-            "#facility.height", "#facility.num.racks", "#facility.fullest", "#facility.limit",
+            "facility.group",
+            "facility.part",
+            "#facility.devices",
+            "#facility.per.rack",
+            "#facility.height",
+            "#facility.num.racks",
+            "#facility.fullest",
+            "#facility.limit",
         ),
         rows=tuple(
             (
-                Cell(text=words.phrase(group.name)),
+                Cell(text=context.say(group.name)),
                 Cell(text=group.part),
                 Cell(text=show.count(group.num_devices)),
                 Cell(text=show.count(group.num_per_rack)),
@@ -180,16 +183,22 @@ def _flow(context: Context) -> Picture:
 
     def leaf(share: PowerShare, colour: str) -> sankey.Flow:
         return sankey.Flow(
-            name=words.phrase(share.name),
+            name=context.say(share.name),
             value=share.power_w,
             text=show(share.power_w, units.Watts),
             colour=colour,
         )
 
     parts = tuple(
-        _together(context, words(f"facility.kind.{kind}"), colour_of(kind), [
-            leaf(share, colour_of(share.name if kind == "compute" else kind)) for share in shares
-        ])
+        _together(
+            context,
+            words(f"facility.kind.{kind}"),
+            colour_of(kind),
+            [
+                leaf(share, context.colour(share.name) if kind == "compute" else colour_of(kind))
+                for share in shares
+            ],
+        )
         for kind, shares in kinds.items()
     )
     equipment = _together(context, words("facility.it.short"), "blue", list(parts))
@@ -204,12 +213,12 @@ def _flow(context: Context) -> Picture:
         "power-flow",
         words.opening(
             "facility.figure",
-            name=words.phrase(biggest.name),
+            name=context.say(biggest.name),
             share=show(biggest.power_w / facility.facility_power_w, units.Fraction, digits=2),
         ),
         words("facility.flow.caption"),
         "; ".join(
-            f"{words.phrase(share.name)} {show(share.power_w, units.Watts)}"
+            f"{context.say(share.name)} {show(share.power_w, units.Watts)}"
             for share in facility.shares
         ),
         lambda name, width: sankey.draw(name, width, root, others(context)),
@@ -222,9 +231,7 @@ def others(context: Context) -> sankey.Others:
     return sankey.Others(name=words("flow.others"), text=words("flow.others.share"))
 
 
-def _together(
-    context: Context, name: str, colour: str, parts: list[sankey.Flow]
-) -> sankey.Flow:
+def _together(context: Context, name: str, colour: str, parts: list[sankey.Flow]) -> sankey.Flow:
     value = sankey.total(parts)
     return sankey.Flow(
         name=name,
@@ -246,21 +253,22 @@ def _shares(context: Context) -> Table:
     shares = sorted(facility.shares, key=lambda share: -share.power_w)
     kw = show.column([share.power_w for share in shares], units.Watts, "kW", 1)
     whole = facility.facility_power_w
+    percent = show.column([share.power_w / whole for share in shares], units.Fraction, "%", 1)
     return Table(
         name="power",
         caption=words("facility.shares"),
         columns=context.columns("facility.who", "#facility.kw", "#facility.share"),
         rows=tuple(
             (
-                Cell(text=words.phrase(share.name)),
+                Cell(text=context.say(share.name)),
                 Cell(text=power),
-                Cell(text=show(share.power_w / whole, units.Fraction)),
+                Cell(text=part),
             )
-            for share, power in zip(shares, kw, strict=True)
+            for share, power, part in zip(shares, kw, percent, strict=True)
         ),
         total=(
             Cell(text=words("facility.whole")),
             Cell(text=show.exact(whole, units.Watts, "kW", 1)),
-            Cell(text=show(1.0, units.Fraction)),
+            Cell(text=show.exact(1.0, units.Fraction, "%", 1)),
         ),
     )

@@ -29,9 +29,9 @@ def _lead(context: Context) -> str:
     words, ledger = context.words, context.design.spec.bottlenecks
     first = ledger[0]
     values = {
-        "stage": words.phrase(first.stage),
+        "stage": context.say(first.stage),
         "room": headroom(context, first.headroom_fraction),
-        "then": words.listed([words.phrase(one.stage) for one in ledger[1:3]]),
+        "then": words.listed([context.say(one.stage) for one in ledger[1:3]]),
     }
     return words.opening("ledger.lead" if len(ledger) > 1 else "ledger.lead.alone", **values)
 
@@ -42,8 +42,8 @@ def _picture(context: Context) -> Picture:
     stages = [_stage(context, one) for one in drawn]
     short = [one for one in ledger if one.headroom_fraction < 0]
     names = {
-        "first": words.phrase(ledger[0].stage),
-        "second": words.phrase(ledger[min(1, len(ledger) - 1)].stage),
+        "first": context.say(ledger[0].stage),
+        "second": context.say(ledger[min(1, len(ledger) - 1)].stage),
     }
     title = words.opening("ledger.figure" if len(ledger) > 1 else "ledger.figure.alone", **names)
     if short:
@@ -70,7 +70,7 @@ def _stage(context: Context, one: Bottleneck) -> figure.Stage:
         mark = words("ledger.mark.short" if short else "ledger.mark.binds")
     return figure.Stage(
         order=str(one.binds_in_order),
-        name=words.phrase(one.stage),
+        name=context.say(one.stage),
         load_ratio=one.demand / one.capacity if one.capacity else math.inf,
         figures=show.of(one.demand, one.capacity, one.unit),
         mark=mark,
@@ -84,20 +84,24 @@ def _table(context: Context) -> Table:
         name="ledger-table",
         caption=words("ledger.table"),
         columns=context.columns(
-            "#ledger.order", "ledger.stage", "#ledger.demand", "#ledger.capacity.title",
-            "ledger.headroom", "ledger.note",
+            "#ledger.order",
+            "ledger.stage",
+            "#ledger.demand",
+            "#ledger.capacity.title",
+            "ledger.headroom",
+            "ledger.note",
         ),
         rows=tuple(
             (
                 Cell(text=str(one.binds_in_order)),
-                Cell(text=words.phrase(one.stage), strong=one.binds_in_order == 1),
+                Cell(text=context.say(one.stage), strong=one.binds_in_order == 1),
                 Cell(text=show.in_unit(one.demand, one.unit)),
                 Cell(text=show.in_unit(one.capacity, one.unit)),
                 Cell(
                     text=headroom(context, one.headroom_fraction),
                     status="bad" if one.headroom_fraction < 0 else "",
                 ),
-                Cell(text=words.phrase(one.note)),
+                Cell(text=context.say(one.note)),
             )
             for one in context.design.spec.bottlenecks
         ),

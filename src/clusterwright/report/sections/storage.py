@@ -23,9 +23,7 @@ def section(context: Context) -> Section | None:
         parts.append(
             Facts(
                 items=(
-                    context.fact(
-                        "storage.checkpoint", show(one.checkpoint_bytes, units.Bytes)
-                    ),
+                    context.fact("storage.checkpoint", show(one.checkpoint_bytes, units.Bytes)),
                     context.fact("storage.checkpoint.tier", words.term(one.tier)),
                     context.fact(
                         "storage.checkpoint.time",
@@ -96,7 +94,7 @@ def _station(context: Context, tier: Tier, arriving: float) -> figure.Station:
         title=words.opening("storage.way.tier", tier=words.term(tier.name)),
         lines=(
             words("storage.way.system", count=f"{tier.num_servers:,}", system=tier.system),
-            words("storage.way.scheme", scheme=words.phrase(tier.scheme)),
+            words("storage.way.scheme", scheme=context.say(tier.scheme)),
             words(
                 "storage.way.full",
                 stored=show(tier.stored_bytes, units.Bytes),
@@ -116,15 +114,22 @@ def _table(context: Context) -> Table:
         name="tiers",
         caption=words("storage.table"),
         columns=context.columns(
-            "storage.tier", "storage.scheme", "#storage.servers", "#storage.drives",
-            "#storage.stored", "#storage.usable", "#storage.raw", "#storage.read",
-            "#storage.write", "storage.sized",
+            "storage.tier",
+            "storage.scheme",
+            "#storage.servers",
+            "#storage.drives",
+            "#storage.stored",
+            "#storage.usable",
+            "#storage.raw",
+            "#storage.read",
+            "#storage.write",
+            "storage.sized",
         ),
         rows=tuple(
             (
                 Cell(text=words.opening("plain", text=words.term(tier.name)), below=tier.system),
                 Cell(
-                    text=words.phrase(tier.scheme),
+                    text=context.say(tier.scheme),
                     below=words("storage.overhead", ratio=show.factor(tier.overhead_ratio, 4)),
                 ),
                 context.cell(
@@ -143,7 +148,7 @@ def _table(context: Context) -> Table:
                 ),
                 _rate(context, tier.read_bytes_per_s, tier.demanded_read_bytes_per_s),
                 _rate(context, tier.write_bytes_per_s, tier.demanded_write_bytes_per_s),
-                Cell(text=words.phrase(tier.sized_by)),
+                Cell(text=context.say(tier.sized_by)),
             )
             for tier in tiers
         ),

@@ -1,0 +1,70 @@
+"""`clusterwright demo`: the main job from end to end."""
+
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from clusterwright import documents, plan, report
+from clusterwright.cli import examples, files, load
+from clusterwright.cli.common import Common
+from clusterwright.cli.output import Answer, emit
+from clusterwright.cli.progress import Progress
+from clusterwright.cli.simulate import run_design
+from clusterwright.errors import ExitCode
+from clusterwright.twin import Setting
+
+_DAYS = 30.0
+
+
+def demo(
+    *,
+    out: Annotated[str, Parameter(name="--out")] = "demo-out",
+    lang: str = "en",
+    seed: int = 0,
+    common: Common | None = None,
+) -> int:
+    """Plan the worked case, run its month in the twin and show the report.
+
+    Parameters
+    ----------
+    out
+        Directory for design.yaml, report.html, bom.csv, cabling.csv and month.json.
+    lang
+        Language of summary and report: en or zh.
+    seed
+        Seed of the month.
+    """
+    common = common or Common()
+    progress = Progress(common)
+    language = report.check_language(lang)
+    path = examples.path_of("autonomous-driving")
+    with progress.step("reading the demand and the catalogue"):
+        parts = load.the_catalog(None)
+        demand, places = load.demand(str(path))
+    with progress.step("planning the centre"):
+        design = plan.plan(demand, parts, file=str(path), places=places)
+    run = run_design(
+        design,
+        demand,
+        parts,
+        progress,
+        days=_DAYS,
+        setting=Setting(placement="leaf", backfill="easy", seed=seed),
+        failures=True,
+        hourly=False,
+    )
+    with progress.step(f"writing {out}"):
+        written = files.write_directory(
+            out,
+            {
+                "design.yaml": documents.dump(design),
+                "report.html": report.html(design, run, lang=language),
+                "bom.csv": report.bom_csv(design),
+                "cabling.csv": report.cabling_csv(plan.cables(design, parts)),
+                "month.json": documents.dump(run, format="json"),
+            },
+        )
+    text = report.summary(design, run, lang=language)
+    where = f"Report: {(written / 'report.html').resolve().as_uri()}"
+    emit(Answer(document=documents.as_dict(design), text=f"{text}\n\n{where}"), common)
+    return ExitCode.OK if design.status.feasible else ExitCode.NO
