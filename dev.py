@@ -320,7 +320,19 @@ def _uv_environment() -> dict[str, str]:
     environment = dict(os.environ)
     # Every file is pinned by its hash, so which index offers it does not matter.
     environment.setdefault("UV_INDEX_STRATEGY", "unsafe-best-match")
-    for interpreter in (str(PYTHON), sys.executable):
+    for line in _pip_settings().splitlines():
+        key, _, value = line.partition("=")
+        name = names.get(key.rpartition(".")[2])
+        if name and value:
+            separator = "," if name == "UV_FIND_LINKS" else " "
+            environment.setdefault(name, separator.join(str(ast.literal_eval(value)).split()))
+    return environment
+
+
+def _pip_settings() -> str:
+    """Return the settings of pip as it prints them; nothing where there is no pip."""
+    own = (str(PYTHON),) if PYTHON.exists() else ()
+    for interpreter in (*own, sys.executable):
         listing = subprocess.run(
             [interpreter, "-m", "pip", "config", "list"],
             capture_output=True,
@@ -328,14 +340,8 @@ def _uv_environment() -> dict[str, str]:
             check=False,
         )
         if listing.returncode == 0:
-            break
-    for line in listing.stdout.splitlines():
-        key, _, value = line.partition("=")
-        name = names.get(key.rpartition(".")[2])
-        if name and value:
-            separator = "," if name == "UV_FIND_LINKS" else " "
-            environment.setdefault(name, separator.join(str(ast.literal_eval(value)).split()))
-    return environment
+            return listing.stdout
+    return ""
 
 
 def _version_of(python: Path) -> str:

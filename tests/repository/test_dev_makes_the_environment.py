@@ -16,6 +16,7 @@ def calls(monkeypatch, tmp_path):
     monkeypatch.setattr(dev, "PYTHON", environment / "bin" / "python")
     monkeypatch.setattr(dev, "STAMP", environment / "made-from")
     monkeypatch.setattr(dev.shutil, "which", lambda name: None)
+    monkeypatch.setattr(dev, "_pip_settings", lambda: "")
     made: list[list[str]] = []
 
     def run(command, environment=None, output=None):
@@ -87,8 +88,7 @@ def test_uv_looks_where_pip_is_set_to_look(monkeypatch):
     for name in ("UV_DEFAULT_INDEX", "UV_FIND_LINKS"):
         monkeypatch.delenv(name, raising=False)
     listing = "global.index-url='scheme://mirror/simple'\n:env:.find-links='one two'\n"
-    answer = dev.subprocess.CompletedProcess([], 0, stdout=listing)
-    monkeypatch.setattr(dev.subprocess, "run", lambda *words, **settings: answer)
+    monkeypatch.setattr(dev, "_pip_settings", lambda: listing)
     found = dev._uv_environment()
     assert found["UV_DEFAULT_INDEX"] == "scheme://mirror/simple"
     assert found["UV_FIND_LINKS"] == "one,two"
