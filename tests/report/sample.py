@@ -25,6 +25,7 @@ from clusterwright.model.economics import BomLine, CostLine, Economics, Rent
 from clusterwright.model.facility import Facility, PowerShare, RackGroup, RackKind
 from clusterwright.model.network import Attachment, Cable, Fabric, LinkCount, Plane, Planes
 from clusterwright.model.reliability import FailureShare, Reliability
+from clusterwright.model.run import HourlyQueue, QueueSummary, Run, RunSpec, RunStatus
 from clusterwright.model.storage import CheckpointPlan, Storage, Tier
 
 YEAR = 365 * 86400.0
@@ -97,9 +98,7 @@ def without_training() -> Design:
     """Return a centre that only serves: no strategy, no reliability, no duration."""
     base = design("inference-only")
     spec = base.spec
-    pool = replace(
-        spec.compute.pools[0], name="serving", role="serving", workloads=("assistant",)
-    )
+    pool = replace(spec.compute.pools[0], name="serving", role="serving", workloads=("assistant",))
     serving = ServingPlan(
         workload="assistant",
         pool="serving",
@@ -287,9 +286,7 @@ def hostile() -> Design:
                 replace(one, path=evil, value=evil, reason=evil, source=evil)
                 for one in spec.assumptions
             ),
-            derivations=tuple(
-                replace(one, formula=evil, source=evil) for one in spec.derivations
-            ),
+            derivations=tuple(replace(one, formula=evil, source=evil) for one in spec.derivations),
             alternatives=tuple(
                 replace(one, name=evil, accelerator=evil, fabric=evil, reason=evil)
                 for one in spec.alternatives
@@ -611,7 +608,9 @@ def _storage() -> Storage:
 
 
 def _facility() -> Facility:
-    it = 1_305_600.0 + 61_200 + 196_000 + 541_200 + 26_400 + 9_000 + 119_000 + 52_000 + 7_500 + 4_000
+    it = (
+        1_305_600.0 + 61_200 + 196_000 + 541_200 + 26_400 + 9_000 + 119_000 + 52_000 + 7_500 + 4_000
+    )
     pue = 1.5
     shares = (
         PowerShare(name="training", power_w=1_305_600.0),
@@ -709,8 +708,15 @@ def _economics() -> Economics:
         _line("storage", "NVMe-24", 9, 25e3, 45e3, estimated=True, source=OWN),
         _line("rack", "rack", 106, 12e3, 12e3, estimated=True, source=OWN),
         _line("rack", "PDU", 236, 3500.0, 3500.0, estimated=True, source=OWN),
-        _line("facility", "building, power and cooling", 1, 21.6e6, 34.8e6, estimated=True,
-              source="Cushman and Wakefield 2025"),
+        _line(
+            "facility",
+            "building, power and cooling",
+            1,
+            21.6e6,
+            34.8e6,
+            estimated=True,
+            source="Cushman and Wakefield 2025",
+        ),
         _line("services", "installation and test", 1, 2.9e6, 4.4e6, estimated=True, source=OWN),
     )
     running = (
@@ -816,8 +822,10 @@ def _choices() -> tuple[Choice, ...]:
             reason="1,024 endpoints stay below 2,048, the most that two levels of radix 64 carry.",
             rejected=(
                 Rejected(candidate="three levels", reason="48 more switches for nothing"),
-                Rejected(candidate="4 + 4 ports on two leaves", reason="same counts, but traffic "
-                         "of one rail crosses the spine"),
+                Rejected(
+                    candidate="4 + 4 ports on two leaves",
+                    reason="same counts, but traffic of one rail crosses the spine",
+                ),
             ),
         ),
         Choice(what="scheme of the lake", chosen="ec 8+3", reason="Stated by the demand."),
@@ -826,75 +834,235 @@ def _choices() -> tuple[Choice, ...]:
 
 def _assumptions() -> tuple[Assumption, ...]:
     return (
-        Assumption(path="site.cooling", value="air", stated=True, reason="the demand says so",
-                   source="demand"),
-        Assumption(path="site.rack_power", value="45 kW", stated=True, reason="the demand says so",
-                   source="demand"),
-        Assumption(path="data.scheme", value="8+3", stated=True, reason="the demand says so",
-                   source="demand"),
-        Assumption(path="money.depreciation", value="5 years", stated=False,
-                   reason="between what operators book and what the source documents say",
-                   source="Annual reports of cloud operators (recalled)"),
-        Assumption(path="plan.utilization", value="80 %", stated=False,
-                   reason="share of the accelerator-hours that a centre is planned to use",
-                   source=OWN),
-        Assumption(path="training.precision", value="bf16", stated=False,
-                   reason="the format of most published runs",
-                   source="Published, measured training configurations, 323 rows of 17 families"),
-        Assumption(path="plan.rack_units", value="48", stated=False,
-                   reason="usable units of a rack", source=OWN),
+        Assumption(
+            path="site.cooling",
+            value="air",
+            stated=True,
+            reason="the demand says so",
+            source="demand",
+        ),
+        Assumption(
+            path="site.rack_power",
+            value="45 kW",
+            stated=True,
+            reason="the demand says so",
+            source="demand",
+        ),
+        Assumption(
+            path="data.scheme",
+            value="8+3",
+            stated=True,
+            reason="the demand says so",
+            source="demand",
+        ),
+        Assumption(
+            path="money.depreciation",
+            value="5 years",
+            stated=False,
+            reason="between what operators book and what the source documents say",
+            source="Annual reports of cloud operators (recalled)",
+        ),
+        Assumption(
+            path="plan.utilization",
+            value="80 %",
+            stated=False,
+            reason="share of the accelerator-hours that a centre is planned to use",
+            source=OWN,
+        ),
+        Assumption(
+            path="training.precision",
+            value="bf16",
+            stated=False,
+            reason="the format of most published runs",
+            source="Published, measured training configurations, 323 rows of 17 families",
+        ),
+        Assumption(
+            path="plan.rack_units",
+            value="48",
+            stated=False,
+            reason="usable units of a rack",
+            source=OWN,
+        ),
     )
 
 
 def _derivations() -> tuple[Derivation, ...]:
     return (
-        Derivation(path="spec.compute.pools[training].num_servers",
-                   formula="1,024 accelerators / 8 a server = 128", source="catalogue: HGX-H100"),
-        Derivation(path="spec.compute.strategies[0].duration_s",
-                   formula="6 × 20 B × 3.6 T FLOP / (1,024 × 989 TFLOP/s × MFU 40.4 %) / goodput "
-                   "99.5 % = 12.6 d",
-                   source="Published, measured training configurations; rule of six FLOP a "
-                   "parameter and token"),
-        Derivation(path="spec.fabric.planes.compute.num_leaf",
-                   formula="⌈1,024 / (64 / 2)⌉ = 32 leaves", source=RA),
-        Derivation(path="spec.fabric.planes.compute.num_spine",
-                   formula="smallest divisor of 32 that is at least 32 × 32 / 64 = 16 spines",
-                   source=RA),
-        Derivation(path="spec.storage.tiers[lake].raw_bytes",
-                   formula="365 PB × 1.375 / 0.85 = 590 PB", source="Ceph documentation"),
-        Derivation(path="spec.facility.facility_power_w", formula="2.32 MW IT × PUE 1.5",
-                   source="catalogue: cooling, or the demand"),
-        Derivation(path="spec.facility.carbon_g_per_year", formula="22.6 GWh × 570 g/kWh",
-                   source="2023 electricity CO2 factors, Ministry of Ecology and Environment"),
-        Derivation(path="spec.economics.capex_usd",
-                   formula="sum of 16 lines of the bill of materials",
-                   source="catalogue: prices in the middle of their known range"),
-        Derivation(path="spec.economics.tco_usd", formula="capex + 5 years × opex",
-                   source="arithmetic"),
-        Derivation(path="spec.reliability.goodput_fraction",
-                   formula="Daly's expected wall time at 0.48 interruptions a day",
-                   source="Daly 2006, equations 20 and 37"),
+        Derivation(
+            path="spec.compute.pools[training].num_servers",
+            formula="1,024 accelerators / 8 a server = 128",
+            source="catalogue: HGX-H100",
+        ),
+        Derivation(
+            path="spec.compute.strategies[0].duration_s",
+            formula="6 × 20 B × 3.6 T FLOP / (1,024 × 989 TFLOP/s × MFU 40.4 %) / goodput "
+            "99.5 % = 12.6 d",
+            source="Published, measured training configurations; rule of six FLOP a "
+            "parameter and token",
+        ),
+        Derivation(
+            path="spec.fabric.planes.compute.num_leaf",
+            formula="⌈1,024 / (64 / 2)⌉ = 32 leaves",
+            source=RA,
+        ),
+        Derivation(
+            path="spec.fabric.planes.compute.num_spine",
+            formula="smallest divisor of 32 that is at least 32 × 32 / 64 = 16 spines",
+            source=RA,
+        ),
+        Derivation(
+            path="spec.storage.tiers[lake].raw_bytes",
+            formula="365 PB × 1.375 / 0.85 = 590 PB",
+            source="Ceph documentation",
+        ),
+        Derivation(
+            path="spec.facility.facility_power_w",
+            formula="2.32 MW IT × PUE 1.5",
+            source="catalogue: cooling, or the demand",
+        ),
+        Derivation(
+            path="spec.facility.carbon_g_per_year",
+            formula="22.6 GWh × 570 g/kWh",
+            source="2023 electricity CO2 factors, Ministry of Ecology and Environment",
+        ),
+        Derivation(
+            path="spec.economics.capex_usd",
+            formula="sum of 16 lines of the bill of materials",
+            source="catalogue: prices in the middle of their known range",
+        ),
+        Derivation(
+            path="spec.economics.tco_usd", formula="capex + 5 years × opex", source="arithmetic"
+        ),
+        Derivation(
+            path="spec.reliability.goodput_fraction",
+            formula="Daly's expected wall time at 0.48 interruptions a day",
+            source="Daly 2006, equations 20 and 37",
+        ),
     )
 
 
 def _alternatives() -> tuple[Alternative, ...]:
     rows = (
-        ("as chosen", "H100-SXM5-80GB", "infiniband", 1024, True, 12.63, 119.4, 150.0, 2.32, 12.9,
-         True, True, "Cheapest that meets the demand."),
-        ("Ethernet instead of InfiniBand", "H100-SXM5-80GB", "ethernet", 1024, False, 13.1, 126.4,
-         156.8, 2.31, 12.9, True, True, "limits.fabric allows infiniband only"),
-        ("H200", "H200-SXM-141GB", "infiniband", 1024, False, 12.4, 134.6, 165.5, 2.32, 12.9,
-         False, True, "not in limits.accelerators; 4 % dearer for 2 % less time"),
-        ("768 accelerators", "H100-SXM5-80GB", "infiniband", 768, False, 16.9, 108.8, 136.1, 2.0,
-         11.0, True, True, "misses the deadline of 14 days by 2.9 days"),
-        ("1280 accelerators", "H100-SXM5-80GB", "infiniband", 1280, True, 10.3, 148.7, 182.4,
-         2.66, 14.8, True, True, "14 % dearer; the deadline is met without it"),
-        ("B200", "B200-SXM-180GB", "infiniband", 512, False, 11.6, 126.9, 154.0, 1.79, 10.1, True,
-         True, "not in limits.accelerators"),
-        ("MI300X", "MI300X", "ethernet", 1024, False, 14.6, 112.2, 141.0, 2.2, 12.3, True, True,
-         "not in limits.accelerators; misses the deadline"),
-        ("A100", "A100-SXM4-80GB", "infiniband", 3072, False, 13.4, 158.0, 197.0, 4.1, 22.7,
-         False, True, "beaten by the chosen one in cost, time and carbon"),
+        (
+            "as chosen",
+            "H100-SXM5-80GB",
+            "infiniband",
+            1024,
+            True,
+            12.63,
+            119.4,
+            150.0,
+            2.32,
+            12.9,
+            True,
+            True,
+            "Cheapest that meets the demand.",
+        ),
+        (
+            "Ethernet instead of InfiniBand",
+            "H100-SXM5-80GB",
+            "ethernet",
+            1024,
+            False,
+            13.1,
+            126.4,
+            156.8,
+            2.31,
+            12.9,
+            True,
+            True,
+            "limits.fabric allows infiniband only",
+        ),
+        (
+            "H200",
+            "H200-SXM-141GB",
+            "infiniband",
+            1024,
+            False,
+            12.4,
+            134.6,
+            165.5,
+            2.32,
+            12.9,
+            False,
+            True,
+            "not in limits.accelerators; 4 % dearer for 2 % less time",
+        ),
+        (
+            "768 accelerators",
+            "H100-SXM5-80GB",
+            "infiniband",
+            768,
+            False,
+            16.9,
+            108.8,
+            136.1,
+            2.0,
+            11.0,
+            True,
+            True,
+            "misses the deadline of 14 days by 2.9 days",
+        ),
+        (
+            "1280 accelerators",
+            "H100-SXM5-80GB",
+            "infiniband",
+            1280,
+            True,
+            10.3,
+            148.7,
+            182.4,
+            2.66,
+            14.8,
+            True,
+            True,
+            "14 % dearer; the deadline is met without it",
+        ),
+        (
+            "B200",
+            "B200-SXM-180GB",
+            "infiniband",
+            512,
+            False,
+            11.6,
+            126.9,
+            154.0,
+            1.79,
+            10.1,
+            True,
+            True,
+            "not in limits.accelerators",
+        ),
+        (
+            "MI300X",
+            "MI300X",
+            "ethernet",
+            1024,
+            False,
+            14.6,
+            112.2,
+            141.0,
+            2.2,
+            12.3,
+            True,
+            True,
+            "not in limits.accelerators; misses the deadline",
+        ),
+        (
+            "A100",
+            "A100-SXM4-80GB",
+            "infiniband",
+            3072,
+            False,
+            13.4,
+            158.0,
+            197.0,
+            4.1,
+            22.7,
+            False,
+            True,
+            "beaten by the chosen one in cost, time and carbon",
+        ),
     )
     return tuple(
         Alternative(
@@ -912,18 +1080,135 @@ def _alternatives() -> tuple[Alternative, ...]:
             estimated=estimated,
             reason=reason,
         )
-        for (name, accelerator, fabric, count, feasible, days, capex, tco, power, kt, pareto,
-             estimated, reason) in rows
+        for (
+            name,
+            accelerator,
+            fabric,
+            count,
+            feasible,
+            days,
+            capex,
+            tco,
+            power,
+            kt,
+            pareto,
+            estimated,
+            reason,
+        ) in rows
     )
 
 
 def _deviations() -> tuple[Deviation, ...]:
     return (
-        Deviation(what="8-GPU servers for 1,024 GPUs", source_says="128", published="",
-                  design="128", agrees=True, source="chapter-13, 13.3.2"),
-        Deviation(what="out-of-band switches", source_says="two 10GbE switches",
-                  published="8 × SN2201 for 317 management ports", design="23", agrees=False,
-                  source=RA),
-        Deviation(what="servers of one scalable unit", source_says="128", published="32 servers",
-                  design="", agrees=False, source=RA),
+        Deviation(
+            what="8-GPU servers for 1,024 GPUs",
+            source_says="128",
+            published="",
+            design="128",
+            agrees=True,
+            source="chapter-13, 13.3.2",
+        ),
+        Deviation(
+            what="out-of-band switches",
+            source_says="two 10GbE switches",
+            published="8 × SN2201 for 317 management ports",
+            design="23",
+            agrees=False,
+            source=RA,
+        ),
+        Deviation(
+            what="servers of one scalable unit",
+            source_says="128",
+            published="32 servers",
+            design="",
+            agrees=False,
+            source=RA,
+        ),
+    )
+
+
+def run(days: int = 30) -> Run:
+    """Return a month of the worked case in the twin, made by a rule rather than by the twin."""
+    hours = days * 24
+    training = tuple(1.0 if hour % 672 < 303 else 0.0 for hour in range(hours))
+    development = tuple(0.25 + 0.5 * (8 <= hour % 24 < 20) for hour in range(hours))
+    rows = (
+        ("training", 2, 0.0, 0.0, 0.0, 0.451, 0.994),
+        ("development", 1788, 0.0, 1260.0, 5460.0, 0.5, 0.983),
+        ("simulation", 9, 30.0, 410.0, 900.0, 0.0, 1.0),
+    )
+    queues = tuple(
+        QueueSummary(
+            name=name,
+            num_jobs=jobs,
+            num_unfinished=1,
+            avg_jct_s=9000.0 + p95,
+            avg_wait_s=p95 / 4,
+            p50_wait_s=p50,
+            p95_wait_s=p95,
+            p99_wait_s=p99,
+            makespan_s=days * DAY,
+            gpu_utilization_fraction=share * goodput,
+            gpu_allocation_fraction=share,
+            goodput_fraction=goodput,
+            num_preemptions=0,
+            num_interruptions=14 if name == "training" else 0,
+            num_guarantees_broken=0,
+        )
+        for name, jobs, p50, p95, p99, share, goodput in rows
+    )
+    return Run(
+        name="autonomous-driving",
+        spec=RunSpec(
+            policy="fair",
+            placement="consolidate",
+            backfill="conservative",
+            borrowing=True,
+            seed=7,
+            span_s=days * DAY,
+            hours=(
+                HourlyQueue(
+                    name="training",
+                    num_gpus=1024,
+                    used_fraction=training,
+                    mean_waiting_ratio=(0.0,) * hours,
+                ),
+                HourlyQueue(
+                    name="development",
+                    num_gpus=48,
+                    used_fraction=development,
+                    mean_waiting_ratio=(0.4,) * hours,
+                ),
+                HourlyQueue(
+                    name="simulation",
+                    num_gpus=0,
+                    used_fraction=(0.7,) * hours,
+                    mean_waiting_ratio=(0.0,) * hours,
+                ),
+            ),
+            log_digest="5c" * 32,
+        ),
+        items=queues,
+        status=RunStatus(
+            num_jobs=sum(one.num_jobs for one in queues),
+            num_unfinished=3,
+            num_dropped_rows=0,
+            num_events=5412,
+            avg_jct_s=9400.0,
+            avg_wait_s=300.0,
+            p50_wait_s=0.0,
+            p95_wait_s=1210.0,
+            p99_wait_s=5300.0,
+            makespan_s=days * DAY,
+            gpu_utilization_fraction=0.448,
+            gpu_allocation_fraction=0.453,
+            goodput_fraction=0.989,
+            num_preemptions=0,
+            num_interruptions=14,
+            num_guarantees_broken=0,
+            energy_j=5.8e12,
+            cost_usd=137_000.0,
+            carbon_g=9.3e8,
+            wall_s=0.8,
+        ),
     )

@@ -46,7 +46,7 @@ def layout(one: Strategy) -> str:
 
 
 def _campaign(context: Context) -> tuple[Facts, ...]:
-    words, show, one = context.words, context.show, main_strategy(context)
+    show, one = context.show, main_strategy(context)
     if one is None:
         return ()
     place = context.design.spec.compute.strategies.index(one)
