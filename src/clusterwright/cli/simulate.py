@@ -162,7 +162,8 @@ def run_design(
 
 def answer(run: Run) -> Answer:
     """Return a run as an answer: the document, and the queues with the whole run as rows."""
-    rows = [*(asdict(item) for item in run.items), {"name": "all", **asdict(run.status)}]
+    queues = [asdict(item) for item in run.items if item.name != "all"]
+    rows = [*queues, {"name": "all", **asdict(run.status)}]
     return Answer(
         document=documents.as_dict(run),
         rows=rows,

@@ -1,9 +1,9 @@
 """Where a job goes: nodes indexed by what is free on them, so that nothing is scanned.
 
 `consolidate` takes the fullest node that still fits; a job larger than a node takes whole free
-nodes and, for the remainder, the fullest node that still fits it. `leaf` does the same but keeps a gang
-under as few leaf switches as it can: the leaf with the fewest free nodes that still holds it, else
-the leaves with the most free nodes.
+nodes and, for the remainder, the fullest node that still fits it. `leaf` does the same but keeps a
+gang under as few leaf switches as it can: the leaf with the fewest free nodes that still holds it,
+else the leaves with the most free nodes.
 """
 
 import heapq

@@ -1,8 +1,8 @@
 """The event kernel: time goes from event to event, and the scheduler that it drives is `sched`.
 
 Events of the same second are taken in the order of `EventKind`, then in the order in which they
-were planned; after them, one scheduling cycle for the queues that they touched. Each cause of chance has
-a random stream of its own, so that one draw more of one kind moves no other.
+were planned; after them, one scheduling cycle for the queues that they touched. Each cause of
+chance has a random stream of its own, so that one draw more of one kind moves no other.
 """
 
 import heapq
@@ -69,8 +69,10 @@ class Record:
     """Time in the queue, all times it waited together."""
     held_s: float = 0.0
     """Time on its accelerators, all attempts together."""
-    num_stops: int = 0
-    """How often it was interrupted or preempted."""
+    num_interruptions: int = 0
+    """How often a lost node stopped it."""
+    num_preemptions: int = 0
+    """How often it was stopped for another."""
     queued_s: float = 0.0
     """Since when it waits."""
     started_s: float = 0.0
@@ -93,10 +95,6 @@ class Outcome:
     """What was in use, hour by hour."""
     end_s: float
     """When the run ended."""
-    num_preemptions: int
-    """Jobs stopped for others."""
-    num_interruptions: int
-    """Jobs stopped by lost nodes."""
     useful: Fraction
     """Share of the granted accelerator-time that moved work forward for good."""
 
@@ -112,8 +110,6 @@ class _Run:
     attempt: dict[int, int] = field(default_factory=dict)
     sequence: int = 0
     told: int = 0
-    num_preemptions: int = 0
-    num_interruptions: int = 0
     lost_quanta_s: float = 0.0
     granted_quanta_s: float = 0.0
 
@@ -251,7 +247,6 @@ def _happen(
         return 0
     for job in sorted(state.on_node.get(subject, ())):
         _interrupt(here, job, now, EventKind.INTERRUPT)
-        here.num_interruptions += 1
     _apply(here, Event(time_s=now, kind=kind, node=subject))
     assert here.setting.failures is not None  # else no failure was planned
     _plan(here, now + here.setting.failures.repair_s, EventKind.NODE_REPAIR, subject)
@@ -268,7 +263,6 @@ def _carry_out(here: _Run, event: Event) -> None:
     here.log.add(event)
     job, record, now = here.state.jobs[event.job], here.records[event.job], event.time_s
     if event.kind is EventKind.PREEMPT:
-        here.num_preemptions += 1
         _book_stop(here, event.job, now)
         return
     again = not math.isnan(record.first_start_s)
@@ -311,7 +305,7 @@ def _interrupt(here: _Run, index: int, now: float, kind: EventKind) -> None:
     _hand_back(here, index, now)
     _apply(here, Event(time_s=now, kind=kind, job=index))
     here.records[index].queued_s = now
-    here.records[index].num_stops += 1
+    here.records[index].num_interruptions += 1
 
 
 def _book_stop(here: _Run, index: int, now: float) -> None:
@@ -319,7 +313,7 @@ def _book_stop(here: _Run, index: int, now: float) -> None:
     _hand_back(here, index, now)
     record = here.records[index]
     record.queued_s = now
-    record.num_stops += 1
+    record.num_preemptions += 1
 
 
 def _hand_back(here: _Run, index: int, now: float) -> None:
@@ -344,7 +338,5 @@ def _outcome(here: _Run, cluster: Cluster, jobs: Sequence[Job], end: float) -> O
         log=here.log,
         usage=here.usage,
         end_s=end,
-        num_preemptions=here.num_preemptions,
-        num_interruptions=here.num_interruptions,
         useful=max(0.0, 1 - here.lost_quanta_s / granted) if granted else 1.0,
     )

@@ -91,9 +91,6 @@ def _queue(name: str, outcome: Outcome, queue: str | None) -> QueueSummary:
     waits = np.array([record.waited_s for record in done] or [0.0])
     p50, p95, p99 = (float(one) for one in np.percentile(waits, [50, 95, 99]))
     allocated = _allocated(outcome, queue)
-    stops = sum(record.num_stops for record in mine)
-    whole = queue is None
-    interrupted = outcome.num_interruptions if whole else stops
     return QueueSummary(
         name=name,
         num_jobs=len(done),
@@ -107,8 +104,8 @@ def _queue(name: str, outcome: Outcome, queue: str | None) -> QueueSummary:
         gpu_utilization_fraction=allocated * outcome.useful,
         gpu_allocation_fraction=allocated,
         goodput_fraction=outcome.useful,
-        num_preemptions=outcome.num_preemptions if whole else 0,
-        num_interruptions=interrupted,
+        num_preemptions=sum(record.num_preemptions for record in mine),
+        num_interruptions=sum(record.num_interruptions for record in mine),
         num_guarantees_broken=0,
     )
 
