@@ -194,6 +194,10 @@ def lock(arguments: Sequence[str]) -> int:
         say("uv is needed to write the lock: install uv, or run python3 dev.py setup first")
         return MISSING
     extras = [word for extra in EXTRAS for word in ("--extra", extra)]
+    # The main index only: what lies beside it on this machine may hold some of a release's files.
+    environment = _uv_environment()
+    for beside in ("UV_INDEX", "UV_FIND_LINKS"):
+        environment.pop(beside, None)
     code = run(
         [
             *(uv, "pip", "compile", "pyproject.toml", *extras, "--python-version", "3.11"),
@@ -201,7 +205,7 @@ def lock(arguments: Sequence[str]) -> int:
             *("--no-emit-index-url", "--no-emit-find-links", "--quiet", *arguments),
             *("--output-file", str(LOCK)),
         ],
-        _uv_environment(),
+        environment,
     )
     if not code:
         LOCK.write_text(LOCK_HEADER + LOCK.read_text().removeprefix(LOCK_HEADER))
