@@ -61,7 +61,7 @@ def catalog(
         raise UnknownName.of("kind of part", kind, KINDS)
     table: Mapping[str, Any] = getattr(parts, kind)
     chosen = [_found(parts, kind, table, name)] if name else list(table.values())
-    rows = [_row(part, parts) for part in chosen]
+    rows = [part_row(part, parts) for part in chosen]
     columns = KINDS[kind] if not name else ()
     emit(
         Answer(
@@ -84,7 +84,8 @@ def _found(parts: Catalog, kind: str, table: Mapping[str, Any], name: str) -> An
     return table[name]
 
 
-def _row(part: Any, parts: Catalog) -> dict[str, Any]:
+def part_row(part: Any, parts: Catalog) -> dict[str, Any]:
+    """Return a part as a row of a table, figures as people write them."""
     row: dict[str, Any] = {}
     hints = {one.name: one.type for one in dataclasses.fields(part)}
     for name, annotation in hints.items():

@@ -1,6 +1,7 @@
 """`clusterwright explain`: what a field means and where its value comes from."""
 
 import dataclasses
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal, get_args, get_origin
 
 from cyclopts import Parameter
@@ -18,6 +19,7 @@ from clusterwright.model.design import Design
 from clusterwright.model.paths import value_at
 from clusterwright.units import DIMENSIONS, unit_of
 
+_WORDS: Mapping[object, str] = {str: "text", int: "whole number", bool: "true | false"}
 _COLUMNS = ("path", "value", "stated", "reason", "source")
 
 
@@ -98,7 +100,7 @@ def _field_row(info: FieldInfo, short: str, parts: Catalog) -> dict[str, Any]:
         shown, source = "none" if info.default is None else _plain(info.default), ""
     return {
         "path": short,
-        "form": _form(info.annotation),
+        "form": form_of(info.annotation),
         "default": shown,
         "meaning": info.doc,
         "source": source,
@@ -109,17 +111,26 @@ def _plain(value: object) -> str:
     return "all its defaults" if dataclasses.is_dataclass(value) else str(value)
 
 
-def _form(annotation: object) -> str:
+def form_of(annotation: object) -> str:
+    """Return how a value is written: an example of a quantity, the allowed words, or the type."""
     unit = unit_of(annotation)
-    if unit is not None:
-        return DIMENSIONS[unit.dimension].example
+    if unit is not None and get_origin(annotation) not in (tuple, Mapping):
+        words = _literals(annotation)
+        return " | ".join([DIMENSIONS[unit.dimension].example, *words])
     literals = _literals(annotation)
     if literals:
         return " | ".join(literals)
-    name = str(annotation) if get_args(annotation) else getattr(annotation, "__name__", "")
-    for long in ("typing.", "clusterwright.model.demand.", "collections.abc."):
-        name = name.replace(long, "")
-    return name.removesuffix(" | None")
+    if get_origin(annotation) is tuple:
+        return f"list of {form_of(get_args(annotation)[0])}"
+    if get_origin(annotation) is Mapping:
+        key, value = get_args(annotation)
+        return f"mapping of {form_of(key)} to {form_of(value)}"
+    inner = [part for part in get_args(annotation) if part is not type(None)]
+    if hasattr(annotation, "__metadata__"):
+        inner = inner[:1]
+    if inner:
+        return " | ".join(dict.fromkeys(form_of(part) for part in inner))
+    return _WORDS.get(annotation, getattr(annotation, "__name__", str(annotation)).lower())
 
 
 def _literals(annotation: object) -> list[str]:

@@ -13,7 +13,7 @@ from cyclopts import App, CycloptsError
 from clusterwright import __version__
 from clusterwright.errors import ClusterwrightError, ExitCode
 
-_COMMANDS: Sequence[tuple[str, str, str]] = (
+COMMANDS: Sequence[tuple[str, str, str]] = (
     # name, what it does, examples
     (
         "init",
@@ -105,7 +105,7 @@ def build_app() -> App:
         result_action="return_value",
         help_format="plaintext",
     )
-    for name, help_text, examples in _COMMANDS:
+    for name, help_text, examples in COMMANDS:
         app.command(
             f"clusterwright.cli.{name}:{name}",
             name=name,

@@ -8,8 +8,9 @@ from clusterwright.cli.common import Common
 from clusterwright.errors import ExitCode, UnknownName
 from clusterwright.model.demand import Demand
 from clusterwright.model.design import Design
+from clusterwright.model.run import Run
 
-KINDS: dict[str, type] = {"Demand": Demand, "Design": Design}
+KINDS: dict[str, type] = {"Demand": Demand, "Design": Design, "Simulation": Run}
 
 
 def schema(kind: str, *, common: Common | None = None) -> int:
@@ -18,7 +19,7 @@ def schema(kind: str, *, common: Common | None = None) -> int:
     Parameters
     ----------
     kind
-        Demand or Design.
+        Demand, Design or Simulation.
     """
     del common  # the schema is JSON whatever form is asked for
     if kind not in KINDS:

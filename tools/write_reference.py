@@ -1,0 +1,186 @@
+"""Write the generated reference pages from the code: run it after a change of what they describe.
+
+    python tools/write_reference.py            write the pages
+    python tools/write_reference.py --check    leave with 1 when a page is not what the code says
+"""
+
+import dataclasses
+import io
+import json
+import os
+import sys
+from collections.abc import Iterable, Sequence
+from contextlib import redirect_stdout
+from pathlib import Path
+
+from clusterwright import catalog, documents, sched
+from clusterwright.check import RULES
+from clusterwright.cli.catalog import KINDS, part_row
+from clusterwright.cli.explain import form_of
+from clusterwright.cli.main import COMMANDS, run
+from clusterwright.documents import FieldInfo
+from clusterwright.model.demand import Demand
+from clusterwright.model.design import Design
+from clusterwright.model.run import Run
+
+DOCS = Path(__file__).resolve().parents[1] / "docs" / "reference"
+GENERATED = "<!-- Written by `python3 dev.py docs` from the code; change the code, not this page. -->\n"
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Write every page, or check them."""
+    pages = {
+        "cli.md": command_line(),
+        "demand.md": fields_page("The demand file", Demand),
+        "design.md": fields_page("The design file", Design),
+        "simulation.md": fields_page("The answer of `simulate -o json`", Run),
+        "catalogue.md": catalogue(),
+        "policies.md": policies(),
+        "rules/index.md": rules_index(),
+        "schema/demand.schema.json": schema(Demand),
+        "schema/design.schema.json": schema(Design),
+        "schema/simulation.schema.json": schema(Run),
+        **{f"rules/{rule.rule_id}.md": rule_page(rule) for rule in RULES},
+    }
+    stale = []
+    for name, text in pages.items():
+        path = DOCS / name
+        if not path.exists() or path.read_text(encoding="utf-8") != text:
+            stale.append(name)
+            if "--check" not in arguments:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_text(text, encoding="utf-8")
+    for name in stale:
+        print(f"{'stale' if '--check' in arguments else 'wrote'}: docs/reference/{name}")
+    return 1 if stale and "--check" in arguments else 0
+
+
+def schema(noun: type) -> str:
+    """Return the JSON Schema of a noun."""
+    return json.dumps(documents.schema(noun), indent=2, ensure_ascii=False) + "\n"
+
+
+def command_line() -> str:
+    """Return the page of all commands, as their help says."""
+    parts = [
+        GENERATED,
+        "# Command line\n",
+        "stdout is the answer, stderr the conversation; with `-o json|yaml|csv|name` stdout holds "
+        "the payload alone.\n",
+        table(
+            ("exit code", "meaning"),
+            (
+                ("0", "done, and the answer is yes"),
+                ("1", "done, and the answer is no: infeasible, findings, a difference"),
+                ("2", "wrong use, or an input file that is not valid"),
+                ("3", "a target is missing or refused"),
+                ("4", "conflict: it is there already"),
+                ("70", "a fault of clusterwright; a report is written and its path printed"),
+                ("130", "interrupted"),
+            ),
+        ),
+    ]
+    for name, _, _ in COMMANDS:
+        parts.append(f"## {name}\n\n```text\n{helped(name)}```\n")
+    return "\n".join(parts)
+
+
+def helped(name: str) -> str:
+    """Return the help of a command without boxes and with a fixed width."""
+    os.environ["COLUMNS"] = "90"  # the same page on every terminal
+    out = io.StringIO()
+    with redirect_stdout(out):
+        run([name, "--help"])
+    lines = (line.rstrip() for line in out.getvalue().splitlines())
+    return "\n".join(lines).strip("\n") + "\n"
+
+
+def fields_page(title: str, noun: type) -> str:
+    """Return the page of a document's fields."""
+    rows = [
+        (
+            f"`{info.variant + ': ' if info.variant else ''}{info.path}`",
+            form_of(info.annotation),
+            absent(info),
+            info.doc,
+        )
+        for info in documents.fields(noun)
+    ]
+    summary = (noun.__doc__ or "").strip().splitlines()[0]
+    head = f"{GENERATED}\n# {title}\n\n{summary}\n"
+    return f"{head}\n{table(('field', 'form', 'when absent', 'meaning'), rows)}"
+
+
+def absent(info: FieldInfo) -> str:
+    """Return what the absence of a field means, in a word."""
+    if info.default is dataclasses.MISSING:
+        return "must be given"
+    if info.default is None:
+        return "see meaning"
+    return "all defaults" if dataclasses.is_dataclass(info.default) else f"`{info.default}`"
+
+
+def catalogue() -> str:
+    """Return the page of all parts."""
+    parts = catalog.load()
+    blocks = [
+        GENERATED,
+        "# Catalogue\n",
+        "Every figure has a source; `uncertain` names the fields that are estimated or recalled "
+        "although the rest is not. Your own parts go into a directory of the same layout: "
+        "`--catalog DIR`.\n",
+    ]
+    for kind, columns in KINDS.items():
+        rows = [part_row(part, parts) for part in getattr(parts, kind).values()]
+        shown = [*columns]
+        for extra in ("certainty", "uncertain", "source"):
+            if rows and extra in rows[0] and extra not in shown:
+                shown.append(extra)
+        blocks.append(f"## {kind}\n")
+        blocks.append(table(shown, ([row.get(name, "") for name in shown] for row in rows)))
+    return "\n".join(blocks)
+
+
+def policies() -> str:
+    """Return the page of policies and placements."""
+    rows = [(f"`{one.name}`", one.rule) for one in sched.POLICIES.values()]
+    places = [
+        (f"`{name}`", (one.__doc__ or "").splitlines()[0]) for name, one in sched.PLACEMENTS.items()
+    ]
+    return (
+        f"{GENERATED}\n# Policies and placements\n\n## Policies\n\n"
+        f"{table(('policy', 'rule'), rows)}\n## Placements\n\n"
+        f"{table(('placement', 'what it returns'), places)}"
+    )
+
+
+def rules_index() -> str:
+    """Return the list of rules."""
+    rows = [
+        (f"[{rule.rule_id}]({rule.rule_id}.md)", rule.level, rule.title) for rule in RULES
+    ]
+    return f"{GENERATED}\n# Rules of `check`\n\n{table(('rule', 'level', 'demands'), rows)}"
+
+
+def rule_page(rule: object) -> str:
+    """Return the page of one rule."""
+    return (
+        f"{GENERATED}\n# {rule.rule_id}: {rule.title}\n\nLevel: {rule.level}\n\n"
+        f"Why: {rule.why}\n\nHow to mend it: {rule.remedy}\n"
+    )
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """Return a markdown table."""
+    lines = [f"| {' | '.join(head)} |", f"| {' | '.join('---' for _ in head)} |"]
+    lines += [f"| {' | '.join(cell(one) for one in row)} |" for row in rows]
+    return "\n".join(lines) + "\n"
+
+
+def cell(value: object) -> str:
+    """Return a value as a cell."""
+    return str("" if value is None else value).replace("|", "\\|").replace("\n", " ")
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
