@@ -24,6 +24,8 @@ class Cell:
     """`good`, `bad` or nothing; the text must say it too."""
     strong: bool = False
     """True to stress it."""
+    code: bool = False
+    """True for a path or a digest, which may break at its dots."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

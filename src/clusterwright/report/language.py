@@ -68,19 +68,22 @@ class Words:
     def phrase(self, text: str) -> str:
         """Return a short text that the plan wrote, in this language where the table knows it.
 
-        Whole words are looked up under `term.`, sentences with a variable part under `pattern.`,
-        where `*` stands for it. What the table does not know stays as it is, names above all.
+        Whole words are looked up under `term.`, sentences with variable parts under `pattern.`,
+        where `*` stands for each, in the same order in every language. What the table does not
+        know stays as it is, names above all.
         """
         if self.lang == LANGUAGES[0]:
             return text
+        if "; " in text:
+            return self("list.semicolon").join(self.phrase(part) for part in text.split("; "))
         known = self.term(text)
         if known != text:
             return known
-        for pair in _patterns():
-            before, after = pair[0].split("*")
-            if text.startswith(before) and text.endswith(after) and len(text) > len(before + after):
-                inner = text[len(before) : len(text) - len(after)]
-                return pair[self._column].replace("*", self.phrase(inner))
+        for pattern, pair in _patterns():
+            match = pattern.fullmatch(text)
+            if match:
+                parts = [self.phrase(part) for part in match.groups()]
+                return _filled(pair[self._column], parts)
         return text
 
     def opening(self, key: str, **values: object) -> str:
@@ -103,8 +106,17 @@ class Words:
 
 
 @cache
-def _patterns() -> tuple[tuple[str, str], ...]:
-    return tuple(pair for key, pair in table().items() if key.startswith("pattern."))
+def _patterns() -> tuple[tuple[re.Pattern[str], tuple[str, str]], ...]:
+    return tuple(
+        (re.compile("(.+?)".join(map(re.escape, pair[0].split("*")))), pair)
+        for key, pair in table().items()
+        if key.startswith("pattern.")
+    )
+
+
+def _filled(text: str, parts: list[str]) -> str:
+    pieces = text.split("*")
+    return pieces[0] + "".join(part + piece for part, piece in zip(parts, pieces[1:], strict=True))
 
 
 def places(text: str) -> frozenset[str]:

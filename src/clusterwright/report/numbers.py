@@ -13,6 +13,7 @@ from clusterwright.report.language import Words
 from clusterwright.units import DIMENSIONS, Unit, unit_of
 
 NO_BREAK = "\u00a0"
+MINUS = "\u2212"
 _MONEY = re.compile(r"^(-?)([\d.,]+) (bn USD|[kM]?USD)(.*)$")
 _MONEY_WITHIN = re.compile(r"(?<![\w.])([\d.,]*\d) (bn USD|[kM]?USD)\b")
 _MONEY_PREFIX = {"USD": "", "kUSD": " k", "MUSD": " M", "bn USD": " bn"}
@@ -100,7 +101,9 @@ class Numbers:
     def port(self, bytes_per_s: float) -> str:
         """Return a link speed in bits, as networks are bought."""
         bits = bytes_per_s / scale(units.BytesPerSecond, "bit/s")
-        return units.format(bits, units.BytesPerSecond).replace("B/s", "bit/s")
+        return (
+            units.format(bits, units.BytesPerSecond).replace("B/s", "bit/s").replace(" ", NO_BREAK)
+        )
 
     def column(
         self, values: Sequence[float], alias: object, spelling: str, decimals: int = 0
@@ -123,6 +126,8 @@ class Numbers:
         if self.words.lang != "en":
             text = re.sub(r"(?<=\d )(years?|d|h|min)\b", lambda m: self.words.term(m[0]), text)
             text = text.replace("/year", f"/{self.words.term('year')}")
+        if text.startswith("-"):
+            text = MINUS + text[1:]
         return text.replace(" ", NO_BREAK)
 
 

@@ -1,5 +1,6 @@
 """The page: sections in order, put into one HTML file that loads nothing."""
 
+import re
 from collections.abc import Callable
 from functools import cache
 from importlib import resources
@@ -86,7 +87,7 @@ def _kind(block: Any) -> str:
 
 @cache
 def _environment() -> jinja2.Environment:
-    return jinja2.Environment(
+    environment = jinja2.Environment(
         loader=jinja2.PackageLoader("clusterwright.report", "templates"),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
@@ -94,6 +95,13 @@ def _environment() -> jinja2.Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
+    environment.filters["breakable"] = _breakable
+    return environment
+
+
+def _breakable(text: str) -> Markup:
+    """Return a path that may break before its dots and brackets."""
+    return Markup("<wbr>").join(re.split(r"(?=[.\[])", text))
 
 
 @cache

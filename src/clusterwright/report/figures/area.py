@@ -116,7 +116,7 @@ def _days(
     every = next((n for n in (1, 2, 5, 7, 10, 30, 60, 90) if n * room >= need), 365)
     for number in range(0, int(days) + 1, every):
         x = left + (right - left) * number / max(days, 1e-9)
-        if x > right + 1:
+        if number >= days and number:
             break
         drawing.line(x, bottom, x, bottom + 4, look="axis")
         anchor = "end" if x + need / 2 > right else "middle" if number else "start"
@@ -124,7 +124,7 @@ def _days(
 
 
 def _look(one: Layer) -> str:
-    return f"{one.colour} edge" if one.colour else "track"
+    return one.colour or "track"
 
 
 def _legend_rows(layers: Sequence[Layer], width: float) -> int:

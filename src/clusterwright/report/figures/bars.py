@@ -54,8 +54,8 @@ def draw(
     drawing = Drawing(name, width=width, height=bottom + 2.5 * LINE_HEIGHT)
     scale = (width - left - right) / (most + least)
     zero = left + least * scale
-    ticks = [tick for tick in positions(most, 4 if wide else 3) if tick <= most * 1.001]
-    ticks += [-tick for tick in positions(least, 3) if 0 < tick <= least * 1.001]
+    ticks = [tick for tick in positions(most, 5 if wide else 2) if tick <= most * 1.001]
+    ticks += [-tick for tick in positions(least, 5 if wide else 2) if 0 < tick <= least * 1.001]
     for tick in ticks:
         x = zero + tick * scale
         drawing.line(x, 4, x, bottom, look="axis" if tick == 0 else "grid")

@@ -115,7 +115,7 @@ def _row(
         top + LINE_HEIGHT,
         shortened(beside, width - 126),
         anchor="end",
-        look=strong or "muted",
+        look=f"halo {strong or 'muted'}",
     )
 
 

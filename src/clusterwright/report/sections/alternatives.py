@@ -214,6 +214,7 @@ def _choices(context: Context) -> Table:
 
 def _rejected(context: Context) -> list[Table]:
     words = context.words
+    weighed = {one.accelerator for one in context.design.spec.alternatives}
     return [
         Table(
             name=f"rejected-{place}",
@@ -226,5 +227,5 @@ def _rejected(context: Context) -> list[Table]:
             folded=True,
         )
         for place, one in enumerate(context.design.spec.choices, start=1)
-        if one.rejected
+        if any(loser.candidate not in weighed for loser in one.rejected)
     ]

@@ -238,7 +238,7 @@ def _conflicts(context: Context) -> Table:
         ),
         rows=tuple(
             (
-                Cell(text=one.limit),
+                Cell(text=one.limit, code=True),
                 Cell(text=context.say(one.asked)),
                 Cell(text=context.say(one.reached), status="bad"),
                 Cell(
@@ -263,7 +263,7 @@ def _relaxations(context: Context) -> tuple[Table, ...]:
             columns=context.columns("relaxations.path", "relaxations.change", "relaxations.effect"),
             rows=tuple(
                 (
-                    Cell(text=one.path),
+                    Cell(text=one.path, code=True),
                     Cell(text=one.change, strong=True),
                     Cell(text=context.say(one.effect)),
                 )

@@ -1,6 +1,6 @@
 """What the figures rest on: assumptions, deviations from the source, derivations, digests."""
 
-from clusterwright.report.blocks import Cell, Facts, Section, Table
+from clusterwright.report.blocks import Cell, Fact, Facts, Section, Table
 from clusterwright.report.context import Context
 
 
@@ -27,7 +27,7 @@ def assumptions(context: Context) -> Section | None:
                 ),
                 rows=tuple(
                     (
-                        Cell(text=one.path),
+                        Cell(text=one.path, code=True),
                         Cell(text=one.value, strong=True),
                         Cell(
                             text=words("assumptions.stated" if one.stated else "assumptions.open")
@@ -105,7 +105,7 @@ def derivations(context: Context) -> Section | None:
                 rows=tuple(
                     (
                         Cell(text=str(number)),
-                        Cell(text=one.path),
+                        Cell(text=one.path, code=True),
                         Cell(text=context.say(one.formula)),
                         Cell(text=context.say(one.source)),
                     )
@@ -127,9 +127,13 @@ def provenance(context: Context) -> Section:
         blocks=(
             Facts(
                 items=(
-                    context.fact("provenance.demand", spec.demand_digest),
-                    context.fact("provenance.catalog", spec.catalog_digest),
+                    _digest(context, "provenance.demand", spec.demand_digest),
+                    _digest(context, "provenance.catalog", spec.catalog_digest),
                 )
             ),
         ),
     )
+
+
+def _digest(context: Context, key: str, digest: str) -> Fact:
+    return Fact(name=context.words(key), value=Cell(text=digest, code=True))

@@ -1,5 +1,7 @@
 """The three network planes: drawn, counted to the port, with their cables."""
 
+from collections.abc import Callable
+
 from clusterwright import units
 from clusterwright.model.network import Attachment, Plane
 from clusterwright.report import blocks
@@ -108,56 +110,57 @@ def _device(context: Context, one: Attachment) -> str:
 
 
 def _table(context: Context) -> Table:
-    words, show = context.words, context.show
-    rows = []
+    words = context.words
     planes = _planes(context)
+    cored = any(plane.num_core for _, plane in planes)
+    counts: list[tuple[str, Callable[[Plane], int], str]] = [
+        ("#fabric.endpoints", lambda plane: plane.num_endpoints, ""),
+        ("#fabric.leaf", lambda plane: plane.num_leaf, "num_leaf"),
+        ("#fabric.spine", lambda plane: plane.num_spine, "num_spine"),
+        ("#fabric.down", lambda plane: plane.num_node_leaf_cables, ""),
+        ("#fabric.up", lambda plane: plane.num_leaf_spine_cables, ""),
+    ]
+    if cored:
+        counts.insert(3, ("#fabric.core", lambda plane: plane.num_core, ""))
+        counts.append(("#fabric.top", lambda plane: plane.num_spine_core_cables, ""))
+    show = context.show
     kw = show.column([plane.power_w for _, plane in planes], units.Watts, "kW", 1)
-    for (name, plane), power in zip(planes, kw, strict=True):
-        path = f"spec.fabric.planes.{name}."
-        rows.append(
-            (
-                Cell(
-                    text=words(f"fabric.plane.{name}"),
-                    below=f"{plane.switch} {show.port(plane.port_bytes_per_s)}".strip(),
-                ),
-                Cell(text=show.count(plane.num_endpoints)),
-                context.cell(show.count(plane.num_leaf), path=f"{path}num_leaf"),
-                context.cell(show.count(plane.num_spine), path=f"{path}num_spine"),
-                Cell(text=show.count(plane.num_core)),
-                Cell(text=show.count(plane.num_node_leaf_cables)),
-                Cell(text=show.count(plane.num_leaf_spine_cables)),
-                Cell(text=show.count(plane.num_spine_core_cables)),
-                Cell(text=f"{show.factor(plane.oversubscription_ratio)} : 1"),
-                Cell(text=show(plane.bisection_bytes_per_s, units.BytesPerSecond)),
-                Cell(text=power),
-            )
+    rows = tuple(
+        (
+            Cell(
+                text=words(f"fabric.plane.{name}"),
+                below=f"{plane.switch} {show.port(plane.port_bytes_per_s)}" if plane.switch else "",
+            ),
+            *(
+                context.cell(
+                    show.count(count(plane)),
+                    path=f"spec.fabric.planes.{name}.{field}" if field else "",
+                )
+                for _, count, field in counts
+            ),
+            Cell(text=f"{show.factor(plane.oversubscription_ratio)} : 1"),
+            Cell(text=show(plane.bisection_bytes_per_s, units.BytesPerSecond)),
+            Cell(text=power),
         )
+        for (name, plane), power in zip(planes, kw, strict=True)
+    )
     return Table(
         name="planes-table",
         caption=words("fabric.table"),
         columns=context.columns(
             "fabric.plane",
-            "#fabric.endpoints",
-            "#fabric.leaf",
-            "#fabric.spine",
-            "#fabric.core",
-            "#fabric.down",
-            "#fabric.up",
-            "#fabric.top",
+            *(title for title, _, _ in counts),
             "#fabric.over",
             "#fabric.bisection",
             "#fabric.power",
         ),
-        rows=tuple(rows),
+        rows=rows,
         total=(
             Cell(text=words("table.sum")),
-            Cell(text=f"{sum(plane.num_endpoints for _, plane in planes):,}"),
-            Cell(text=f"{sum(plane.num_leaf for _, plane in planes):,}"),
-            Cell(text=f"{sum(plane.num_spine for _, plane in planes):,}"),
-            Cell(text=f"{sum(plane.num_core for _, plane in planes):,}"),
-            Cell(text=f"{sum(plane.num_node_leaf_cables for _, plane in planes):,}"),
-            Cell(text=f"{sum(plane.num_leaf_spine_cables for _, plane in planes):,}"),
-            Cell(text=f"{sum(plane.num_spine_core_cables for _, plane in planes):,}"),
+            *(
+                Cell(text=show.count(sum(count(plane) for _, plane in planes)))
+                for _, count, _ in counts
+            ),
             Cell(text=""),
             Cell(text=""),
             Cell(text=show.exact(sum(plane.power_w for _, plane in planes), units.Watts, "kW", 1)),
