@@ -16,6 +16,7 @@ NO_BREAK = "\u00a0"
 MINUS = "\u2212"
 _MONEY = re.compile(r"^(-?)([\d.,]+) (bn USD|[kM]?USD)(.*)$")
 _MONEY_WITHIN = re.compile(r"(?<![\w.])([\d.,]*\d) (bn USD|[kM]?USD)\b")
+_THOUSAND = re.compile(r"(?<![\d.,])(\d)(\d{3})(?![\d,])")
 _MONEY_PREFIX = {"USD": "", "kUSD": " k", "MUSD": " M", "bn USD": " bn"}
 _WHOLE_FROM = 100  # a count of that many is shown without a fraction
 _BY_SYMBOL = {
@@ -90,7 +91,7 @@ class Numbers:
         """Return a plain number."""
         if not math.isfinite(value):
             return self.words("number.none")
-        return units.format(value, units.Ratio, digits=digits)
+        return self(value, units.Ratio, digits=digits)
 
     def exact(self, value: float | None, alias: object, spelling: str, decimals: int = 0) -> str:
         """Return a number in one unit for a table whose column names the unit."""
@@ -126,6 +127,7 @@ class Numbers:
         if self.words.lang != "en":
             text = re.sub(r"(?<=\d )(years?|d|h|min)\b", lambda m: self.words.term(m[0]), text)
             text = text.replace("/year", f"/{self.words.term('year')}")
+        text = _THOUSAND.sub(r"\1,\2", text)
         if text.startswith("-"):
             text = MINUS + text[1:]
         return text.replace(" ", NO_BREAK)

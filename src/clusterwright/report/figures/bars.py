@@ -48,6 +48,8 @@ def draw(
         min(220.0, max((text_width(one.text) for one in bars), default=0) + 14) if wide else 20.0
     )
     least = max((one.below for one in bars), default=0.0)
+    if least and not wide:
+        left = 26.0  # half the width of the mark furthest to the left
     most = max([one.value for one in bars], default=0.0) or 1.0
     step = 26.0 if wide else 44.0
     bottom = 6 + step * len(bars)

@@ -80,10 +80,12 @@ def _node(
         drawing.path(commands, look=f"{part.colour} flow")
         start += part.value * scale
     drawing.rect(x, own, _NODE, tall, look=f"{flow.colour} edge", title=_label(flow))
-    middle = own + tall / 2
-    room = step - _NODE - 12
-    drawing.text(x + _NODE + 6, middle - 2, shortened(flow.name, room), look="strong")
-    drawing.text(x + _NODE + 6, middle + LINE_HEIGHT - 3, flow.text)
+    middle, room = own + tall / 2, step - _NODE - 12
+    if y - top < 2.5 * LINE_HEIGHT:
+        drawing.text(x + _NODE + 6, middle + 4.5, shortened(_label(flow), room), look="strong")
+    else:
+        drawing.text(x + _NODE + 6, middle - 2, shortened(flow.name, room), look="strong")
+        drawing.text(x + _NODE + 6, middle + LINE_HEIGHT - 3, flow.text)
     return own, y
 
 

@@ -9,6 +9,7 @@ from clusterwright.report.figures import scatter
 from clusterwright.report.numbers import scale
 
 _MOST_LISTED = 60
+_MOST_DRAWN = 40  # more would lie over each other
 _COST_REACH = 4.0  # times the cost of the first; what lies further off would flatten the picture
 _TIME_REACH = 10.0
 _LOSERS_FOLDED_FROM = 6
@@ -42,6 +43,9 @@ def _picture(context: Context) -> Picture:
     listed = context.design.spec.alternatives[:_MOST_LISTED]
     timed = any(one.duration_s > 0 for one in listed)
     near = [(place, one) for place, one in enumerate(listed, start=1) if _near(one, listed[0])]
+    num_near = len(near)
+    if num_near > _MOST_DRAWN:
+        near = _better(near)
     names = _names([one for _, one in near])
     points = [
         scatter.Point(
@@ -61,13 +65,16 @@ def _picture(context: Context) -> Picture:
     ]
     carbon = [one.carbon_g_per_year for _, one in near]
     caption = words("alternatives.caption")
-    away = len(context.design.spec.alternatives) - len(points)
+    if len(near) < num_near:
+        caption += words("alternatives.better")
+    away = len(context.design.spec.alternatives) - num_near
     if away:
         caption += words.many("alternatives.away", away)
+    day_s = scale(units.Seconds, "d")
     time_axis = scatter.Axis(
         title=words("alternatives.axis.time"),
-        show=lambda value: show(value, units.Seconds),
-        unit=scale(units.Seconds, "d"),
+        show=lambda value: f"{show.factor(value / day_s)} {words.term('d')}",
+        unit=day_s,
     )
     carbon_axis = scatter.Axis(
         title=words("alternatives.axis.carbon"),
@@ -115,6 +122,18 @@ def _near(one: Alternative, first: Alternative) -> bool:
             and first.duration_s / _TIME_REACH <= one.duration_s <= first.duration_s * _TIME_REACH
         )
     return near
+
+
+def _better(near: list[tuple[int, Alternative]]) -> list[tuple[int, Alternative]]:
+    """Return the first candidate of each accelerator and size, and all that meet the demand."""
+    seen: set[tuple[str, int]] = set()
+    kept = []
+    for place, one in near:
+        key = (one.accelerator, one.num_accelerators)
+        if one.feasible or key not in seen:
+            kept.append((place, one))
+        seen.add(key)
+    return kept
 
 
 def _names(alternatives: list[Alternative]) -> list[str]:

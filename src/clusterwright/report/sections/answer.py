@@ -7,6 +7,8 @@ from clusterwright.model.compute import Pool, Strategy
 from clusterwright.report.blocks import Block, Cell, Fact, Table
 from clusterwright.report.context import Context
 
+_MOST_NAMED = 3
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
@@ -46,12 +48,15 @@ def answer(context: Context) -> Answer:
 
 
 def main_pool(context: Context) -> Pool | None:
-    """Return the pool that the centre is built around: training, else the most accelerators."""
-    pools = context.design.spec.compute.pools
-    if not pools:
-        return None
+    """Return the pool that the centre is built around: that of the largest campaign or service."""
+    compute, strategy = context.design.spec.compute, main_strategy(context)
+    name = "" if strategy is None else strategy.pool
+    if strategy is None and compute.serving:
+        name = max(compute.serving, key=lambda one: one.num_accelerators).pool
     return max(
-        pools, key=lambda pool: (pool.role == "training", pool.num_accelerators, pool.num_servers)
+        compute.pools,
+        key=lambda pool: (pool.name == name, pool.num_accelerators, pool.num_servers),
+        default=None,
     )
 
 
@@ -73,41 +78,53 @@ def sentence(context: Context) -> str:
     }
     strategy = main_strategy(context)
     tail = words("answer.sentence.binds", **values) if ledger else words("answer.sentence.end")
+    servers = main_pool(context)
+    count = servers.num_servers if servers else 0
     if strategy is not None:
-        head = words(
+        head = words.many(
             "answer.sentence.training",
+            count,
             **values,
             workload=strategy.workload,
             duration=show(strategy.duration_s, units.Seconds),
         )
     elif spec.compute.serving:
-        service = max(spec.compute.serving, key=lambda one: one.num_accelerators)
-        head = words(
+        head = words.many(
             "answer.sentence.serving",
+            count,
             **values,
-            workload=service.workload,
-            rate=show(service.requests_per_s, units.PerSecond),
+            workload=_services(context),
+            rate=show.factor(sum(one.requests_per_s for one in spec.compute.serving)),
         )
     else:
-        head = words("answer.sentence.plain", **values)
+        head = words.many("answer.sentence.plain", count, **values)
     sentence = head + tail
     if context.design.status.feasible:
         return sentence
     return words("answer.sentence.closest", sentence=sentence)
 
 
+def _services(context: Context) -> str:
+    words, serving = context.words, context.design.spec.compute.serving
+    names = [one.workload for one in serving]
+    if len(names) > _MOST_NAMED:
+        return words("answer.services", count=len(names))
+    return words.listed(names)
+
+
 def _built(context: Context) -> str:
     words, pool = context.words, main_pool(context)
     if pool is None:
         return words("answer.built.nothing")
+    servers = words.many("answer.servers", pool.num_servers)
     if pool.accelerator:
         return words(
             "answer.built.accelerators",
-            servers=f"{pool.num_servers:,}",
-            count=f"{pool.num_accelerators:,}",
+            servers=servers,
+            accelerators=f"{pool.num_accelerators:,}",
             accelerator=pool.accelerator,
         )
-    return words("answer.built.servers", servers=f"{pool.num_servers:,}", server=pool.server)
+    return words("answer.built.servers", servers=servers, server=pool.server)
 
 
 def _build(context: Context) -> Fact:
@@ -156,7 +173,7 @@ def _deliver(context: Context) -> Fact:
         )
     if spec.compute.serving:
         rate = sum(one.requests_per_s for one in spec.compute.serving)
-        names = words.listed([one.workload for one in spec.compute.serving])
+        names = _services(context)
         return Fact(
             name=title,
             value=context.cell(

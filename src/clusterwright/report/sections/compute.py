@@ -30,7 +30,8 @@ def section(context: Context) -> Section:
             unit=context.design.spec.scalable_unit,
         )
         + (
-            words("compute.unit", unit=context.design.spec.scalable_unit)
+            words("list.space")
+            + words("compute.unit", unit=context.say(context.design.spec.scalable_unit))
             if context.design.spec.scalable_unit
             else ""
         ),
