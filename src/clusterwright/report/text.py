@@ -1,5 +1,6 @@
 """The summary: a design, and a run of it, in lines of text that a director reads."""
 
+import re
 import textwrap
 import unicodedata
 
@@ -10,9 +11,12 @@ from clusterwright.report.context import Context, context
 from clusterwright.report.language import check_language
 from clusterwright.report.numbers import NO_BREAK
 from clusterwright.report.sections.answer import answer, headroom
+from clusterwright.report.sections.twin import waited
 
-_WIDTH = 78
+_WIDTH = 100
 _MOST_LISTED = 3
+_PIECE = re.compile(r"[\u3000-\u9fff\uff00-\uffef]|\s|[^\s\u3000-\u9fff\uff00-\uffef]+")
+_KEPT = "\u2007"  # a space that textwrap does not break at
 
 
 def summary(design: Design, run: Run | None = None, *, lang: str = "en") -> str:
@@ -29,10 +33,13 @@ def summary(design: Design, run: Run | None = None, *, lang: str = "en") -> str:
     """
     materials = context(design, run, check_language(lang))
     first = answer(materials)
-    lines = [f"{first.verdict} · {first.over}", *_folded(first.sentence), ""]
+    lines = [f"{first.verdict} · {first.over}", *_folded(first.sentence, _WIDTH), ""]
     rows = _rows(materials)
     wide = max(_cells(name) for name, _ in rows)
-    lines += [f"  {name}{' ' * (wide - _cells(name))}  {value}" for name, value in rows]
+    for name, value in rows:
+        first_row, *others = _folded(value, _WIDTH - wide - 4)
+        lines.append(f"  {name}{' ' * (wide - _cells(name))}  {first_row}")
+        lines += [" " * (wide + 4) + row for row in others]
     return "\n".join([*lines, *_conflicts(materials)]).replace(NO_BREAK, " ") + "\n"
 
 
@@ -45,7 +52,7 @@ def _rows(context: Context) -> list[tuple[str, str]]:
             words.term(pool.role) if pool.role == pool.name else pool.name,
             words(
                 "summary.pool" if pool.accelerator else "summary.pool.cpu",
-                servers=words.many("answer.servers", pool.num_servers),
+                servers=f"{pool.num_servers:,}",
                 server=pool.server,
                 count=f"{pool.num_accelerators:,}",
                 accelerator=pool.accelerator,
@@ -129,7 +136,7 @@ def _twin(context: Context) -> list[tuple[str, str]]:
         span=show(run.spec.span_s, units.Seconds),
         jobs=f"{run.status.num_jobs:,}",
         share=show(run.status.gpu_allocation_fraction, units.Fraction),
-        wait=show(run.status.p95_wait_s, units.Seconds),
+        waited=waited(context, run.status.p95_wait_s),
     )
     return [(words("twin.title"), text)]
 
@@ -147,16 +154,18 @@ def _conflicts(context: Context) -> list[str]:
     return ["", *lines] if lines else []
 
 
-def _folded(text: str) -> list[str]:
+def _folded(text: str, width: int) -> list[str]:
+    """Return a text in rows of so many cells, broken at spaces, and between any two Chinese letters."""
+    text = text.replace(NO_BREAK, _KEPT)
     if _cells(text) == len(text):
-        return textwrap.wrap(text, _WIDTH)
-    rows, row = [], ""
-    for letter in text:
-        if _cells(row + letter) > _WIDTH:
-            rows.append(row)
-            row = ""
-        row += letter
-    return [*rows, row]
+        rows = textwrap.wrap(text, width)
+    else:
+        rows = [""]
+        for piece in _PIECE.findall(text):
+            if _cells(rows[-1] + piece) > width:
+                rows.append("")
+            rows[-1] += piece
+    return [row.replace(_KEPT, " ").strip() for row in rows] or [""]
 
 
 def _cells(text: str) -> int:

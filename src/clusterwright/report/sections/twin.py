@@ -34,10 +34,17 @@ def section(context: Context) -> Section | None:
             span=show(run.spec.span_s, units.Seconds),
             jobs=f"{status.num_jobs:,}",
             share=show(status.gpu_allocation_fraction, units.Fraction),
-            wait=show(status.p95_wait_s, units.Seconds),
+            waited=waited(context, status.p95_wait_s),
         ),
         blocks=tuple(parts),
     )
+
+
+def waited(context: Context, p95_s: float) -> str:
+    """Return how long 95 of 100 jobs waited, in words."""
+    if p95_s <= 0:
+        return context.words("twin.waited.none")
+    return context.words("twin.waited", wait=context.show(p95_s, units.Seconds))
 
 
 def _facts(context: Context, run: Run) -> Facts:
