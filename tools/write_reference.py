@@ -1,7 +1,7 @@
 """Write the generated reference pages from the code: run it after a change of what they describe.
 
-    python tools/write_reference.py            write the pages
-    python tools/write_reference.py --check    leave with 1 when a page is not what the code says
+python tools/write_reference.py            write the pages
+python tools/write_reference.py --check    leave with 1 when a page is not what the code says
 """
 
 import dataclasses
@@ -24,7 +24,9 @@ from clusterwright.model.design import Design
 from clusterwright.model.run import Run
 
 DOCS = Path(__file__).resolve().parents[1] / "docs" / "reference"
-GENERATED = "<!-- Written by `python3 dev.py docs` from the code; change the code, not this page. -->\n"
+GENERATED = (
+    "<!-- Written by `python3 dev.py docs` from the code; change the code, not this page. -->\n"
+)
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -156,9 +158,7 @@ def policies() -> str:
 
 def rules_index() -> str:
     """Return the list of rules."""
-    rows = [
-        (f"[{rule.rule_id}]({rule.rule_id}.md)", rule.level, rule.title) for rule in RULES
-    ]
+    rows = [(f"[{rule.rule_id}]({rule.rule_id}.md)", rule.level, rule.title) for rule in RULES]
     return f"{GENERATED}\n# Rules of `check`\n\n{table(('rule', 'level', 'demands'), rows)}"
 
 

@@ -3,7 +3,8 @@
 `seed_claims.csv` is the reviewed file. `kind` says who answers: `plan` (the worked case),
 `catalogue`, plain `arithmetic`, or `out_of_scope` with the reason in `note`. `value` is how we come
 to the figure; the `verdict` is `reproduced` when that is the source's figure within `tolerance`,
-`contradicted` when it is the published one instead. What is recalled or without source is never an oracle.
+`contradicted` when it is the published one instead. What is recalled
+or without source is never an oracle.
 """
 
 import csv

@@ -17,9 +17,7 @@ def job(name, gpus, submit=0.0, **more):
 
 def state_of(*jobs, nodes=2, per_leaf=0, policy="fifo"):
     cluster = Cluster(
-        groups=(
-            NodeGroup(queue="q", num_nodes=nodes, gpus_per_node=8, nodes_per_leaf=per_leaf),
-        )
+        groups=(NodeGroup(queue="q", num_nodes=nodes, gpus_per_node=8, nodes_per_leaf=per_leaf),)
     )
     state = sched.State(cluster, jobs, sched.policy_of(policy))
     for index in range(len(jobs)):
@@ -28,9 +26,7 @@ def state_of(*jobs, nodes=2, per_leaf=0, policy="fifo"):
 
 
 def cycle(state, placement="consolidate", backfill="none", now=0.0):
-    return sched.cycle(
-        state, now, sched.placement_of(placement), queues=("q",), backfill=backfill
-    )
+    return sched.cycle(state, now, sched.placement_of(placement), queues=("q",), backfill=backfill)
 
 
 @pytest.mark.parametrize(

@@ -47,7 +47,7 @@ def test_what_is_no_trace_is_refused(content):
 def test_queues_and_estimates_are_read_and_their_faults_told():
     cluster = traces.read_queues(b"queue,nodes\na,2\nb,3\n", file="q.csv", gpus_per_node=8)
     assert cluster.num_gpus == 40
-    with pytest.raises(InvalidInput, match="q.csv:3"):
+    with pytest.raises(InvalidInput, match=r"q\.csv:3"):
         traces.read_queues(b"queue,nodes\na,2\nb,x\n", file="q.csv", gpus_per_node=8)
     jobs = traces.read_trace((HEADER + "a,0,10,8,v,u\n").encode(), file="t.csv").jobs
     guessed = traces.read_estimates(b"job_id,est_duration_s\na,-5\n", jobs, file="e.csv")

@@ -16,18 +16,17 @@ GPUS = st.sampled_from([1 / 7, 0.25, 0.5, 1, 2, 4, 8, 12, 16, 24])
 
 @st.composite
 def clusters(draw):
-    groups = []
-    for number in range(draw(st.integers(1, 2))):
-        groups.append(
-            NodeGroup(
-                queue=f"q{number}",
-                num_nodes=draw(st.integers(1, 5)),
-                gpus_per_node=8,
-                nodes_per_leaf=draw(st.sampled_from([0, 2])),
-                node_power_w=1000.0,
-            )
+    groups = tuple(
+        NodeGroup(
+            queue=f"q{number}",
+            num_nodes=draw(st.integers(1, 5)),
+            gpus_per_node=8,
+            nodes_per_leaf=draw(st.sampled_from([0, 2])),
+            node_power_w=1000.0,
         )
-    return Cluster(groups=tuple(groups))
+        for number in range(draw(st.integers(1, 2)))
+    )
+    return Cluster(groups=groups)
 
 
 @st.composite
@@ -58,9 +57,7 @@ def runs(draw):
         placement=draw(st.sampled_from(["consolidate", "leaf"])),
         backfill=draw(st.sampled_from(["none", "easy"])),
         pooled=draw(st.booleans()),
-        failures=draw(
-            st.none() | st.just(Failures(per_gpu_day=2.0, repair_s=600.0))
-        ),
+        failures=draw(st.none() | st.just(Failures(per_gpu_day=2.0, repair_s=600.0))),
         horizon_s=draw(st.none() | st.just(6000.0)),
         seed=draw(st.integers(0, 9)),
     )
@@ -193,7 +190,7 @@ def test_a_lost_node_costs_the_work_since_the_last_checkpoint():
     # At most one interval with its stall, and a restart, is lost each time.
     most = record.num_interruptions * (1000.0 + 1.0 + 60.0) + 500 * 1.0
     assert overhead <= most
-    assert QUANTA * 8 == long.quanta
+    assert long.quanta == QUANTA * 8
 
 
 def test_energy_of_an_idle_and_of_a_busy_cluster():

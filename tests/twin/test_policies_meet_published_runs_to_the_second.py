@@ -1,17 +1,17 @@
 """FIFO and SJF on real traces equal the runs of the published reference simulator, to the second.
 
-Source of the figures: HeliosArtifact simulator (Hu et al., SC'21), run on the same traces; the table
-is `scheduler_results.csv`. Static queues, `consolidate` placement, no backfill.
+Source of the figures: HeliosArtifact simulator (Hu et al., SC'21), run on the same traces; the
+table is `scheduler_results.csv`. Static queues, `consolidate` placement, no backfill.
 """
 
 import csv
 from functools import cache
 
 import pytest
+from tests.plan.conftest import ROOT
 
 from clusterwright import traces, twin
 from clusterwright.twin import Setting
-from tests.plan.conftest import ROOT
 
 REFERENCE = ROOT.parent / "shared/reference"
 PHILLY = ("philly_2017-10.csv.gz", "queues_philly_tight.csv")

@@ -41,6 +41,7 @@ def check(
         Directory of your own parts, laid over the catalogue.
     """
     common = common or Common()
+    file = load.design_file(file)
     text = files.read_bytes(file)
     kind = kind_of_text(text)
     try:

@@ -50,6 +50,7 @@ def explain(
     if file is None:
         rows = _language_rows(path, parts)
     else:
+        file = load.design_file(file)
         text = files.read_bytes(file)
         if kind_of_text(text) == "Design":
             rows = _design_rows(path, documents.read(text, Design, file=file))

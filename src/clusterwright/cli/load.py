@@ -36,6 +36,11 @@ def demand(path: str) -> tuple[Demand, Places]:
 
 def design(path: str) -> Design:
     """Return the design in a file, or in `design.yaml` of a directory."""
-    if path != "-" and Path(path).is_dir():
-        path = str(Path(path) / "design.yaml")
+    path = design_file(path)
     return documents.read(files.read_bytes(path), Design, file=path)
+
+
+def design_file(path: str) -> str:
+    """Return the path of the design where a directory is named that holds one."""
+    inside = Path(path) / "design.yaml"
+    return str(inside) if path != "-" and inside.is_file() else path

@@ -54,7 +54,7 @@ COMMANDS: Sequence[tuple[str, str, str]] = (
         "simulate",
         "Run the digital twin: a design under its demand, or nodes under a trace.",
         "clusterwright simulate build/design.yaml --demand centre.yaml --days 30\n"
-        "clusterwright simulate --nodes 20 --gpus-per-node 8 --trace jobs.csv.gz --policy fifo",
+        "clusterwright simulate --nodes 20 --trace jobs.csv.gz --policy fifo",
     ),
     (
         "report",
@@ -85,7 +85,7 @@ COMMANDS: Sequence[tuple[str, str, str]] = (
     (
         "completion",
         "Print the completion script of a shell.",
-        "clusterwright completion bash > ~/.local/share/bash-completion/completions/clusterwright\n"
+        "clusterwright completion bash > clusterwright.bash\n"
         "clusterwright completion zsh",
     ),
 )

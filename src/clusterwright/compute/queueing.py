@@ -1,7 +1,8 @@
 """How many servers a stream of jobs needs so that people do not wait long.
 
 Legend: lam arrivals per second, E[S] mean service time, c parallel servers, a = lam·E[S] the
-offered load, C(c, a) the Erlang-C probability of waiting, cv2 the squared coefficient of variation of S.
+offered load, C(c, a) the Erlang-C probability of waiting, cv2 the squared coefficient of variation
+of S.
 
     P(W > t) ≈ C(c, a) · exp(-(c - a) t / E[S] · 2 / (1 + cv2))
 
@@ -12,7 +13,7 @@ approximation of the M/G/c queue, Poisson arrivals). Checked against the twin in
 import math
 from dataclasses import dataclass
 
-from clusterwright.model.demand import Experiments, Spread
+from clusterwright.model.work import Experiments, Spread
 from clusterwright.units import SECONDS_PER_DAY, Fraction, Ratio, Seconds
 
 _Z95 = 1.6448536269514722  # 95th percentile of the standard normal distribution

@@ -10,9 +10,9 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from clusterwright.model.demand import Inference
 from clusterwright.model.market import InferenceThroughput, Preset
 from clusterwright.model.parts import Accelerator
+from clusterwright.model.work import Inference
 from clusterwright.units import Fraction, TokensPerSecond
 
 

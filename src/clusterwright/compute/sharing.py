@@ -3,8 +3,8 @@
 import math
 
 from clusterwright.errors import UnknownName
-from clusterwright.model.demand import Processing, Seats, Simulation
 from clusterwright.model.parts import Accelerator, MigProfile
+from clusterwright.model.work import Processing, Seats, Simulation
 
 WHOLE = "whole"
 

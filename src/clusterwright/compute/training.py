@@ -15,9 +15,9 @@ from dataclasses import dataclass, replace
 from clusterwright.compute.memory import memory_bytes
 from clusterwright.compute.work import TrainingWork
 from clusterwright.model.compute import Strategy
-from clusterwright.model.demand import Parallel
 from clusterwright.model.market import Efficiency
 from clusterwright.model.parts import Accelerator
+from clusterwright.model.work import Parallel
 from clusterwright.units import SECONDS_PER_HOUR, Bytes, Fraction
 from clusterwright.units import format as show
 

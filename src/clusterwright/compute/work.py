@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from clusterwright.model.demand import Architecture, Parallel
 from clusterwright.model.market import Preset
+from clusterwright.model.work import Architecture, Parallel
 from clusterwright.units import Count, Flop, Seconds
 
 

@@ -8,20 +8,21 @@ from clusterwright.catalog import Catalog
 from clusterwright.economics import MoneyTerms
 from clusterwright.facility import FacilityNeeds, Hall
 from clusterwright.model.compute import Compute, Pool
-from clusterwright.model.demand import Processing, Training
 from clusterwright.model.design import Derivation
 from clusterwright.model.economics import Economics
 from clusterwright.model.facility import Facility, PowerShare
 from clusterwright.model.network import Fabric
 from clusterwright.model.parts import Accelerator
 from clusterwright.model.storage import Storage
+from clusterwright.model.work import Processing, Training
 from clusterwright.plan.bill import bill_of
 from clusterwright.plan.cabling import with_links
 from clusterwright.plan.fleet import staff_fleet
 from clusterwright.plan.hall import build_hall
 from clusterwright.plan.network import build_fabric, management_servers, pdus
-from clusterwright.plan.pools import Workforce, hot_write_bytes_per_s, staff_pools
+from clusterwright.plan.pools import Workforce, staff_pools
 from clusterwright.plan.terms import FabricKind, Terms
+from clusterwright.plan.training import hot_write_bytes_per_s
 from clusterwright.storage import StorageNeeds, Systems
 from clusterwright.units import (
     AcceleratorHours,

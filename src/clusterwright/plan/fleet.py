@@ -8,22 +8,11 @@ from clusterwright import compute
 from clusterwright.catalog import Catalog
 from clusterwright.compute import TrainingWork
 from clusterwright.model.compute import PoolRole, ServingPlan
-from clusterwright.model.demand import Experiments, Processing, Seats, Simulation, Training
 from clusterwright.model.parts import Accelerator, Server
-from clusterwright.plan.pools import (
-    Load,
-    Trained,
-    Workforce,
-    active_share,
-    campaigns_of,
-    hot_read_each,
-    made,
-    processing,
-    serve,
-    train,
-    wait_on,
-)
+from clusterwright.model.work import Experiments, Processing, Seats, Simulation, Training
+from clusterwright.plan.pools import Workforce, active_share, made, processing, serve, wait_on
 from clusterwright.plan.terms import Terms
+from clusterwright.plan.training import Load, Trained, campaigns_of, hot_read_each, train
 
 Kind = tuple[Accelerator, Server, int, bool]  # accelerator, its server, how many, owned already
 

@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from clusterwright import compute
 from clusterwright.catalog import Catalog
 from clusterwright.model.compute import Strategy
-from clusterwright.model.demand import Seats, Training
 from clusterwright.model.design import Bottleneck
 from clusterwright.model.storage import Tier
+from clusterwright.model.work import Seats, Training
 from clusterwright.plan.draft import Draft
 from clusterwright.plan.pools import active_share
 from clusterwright.plan.terms import Terms

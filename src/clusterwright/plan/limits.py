@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from clusterwright.errors import ClusterwrightError
-from clusterwright.model.demand import Training
 from clusterwright.model.design import Conflict, Relaxation
+from clusterwright.model.work import Training
 from clusterwright.plan.draft import Draft
 from clusterwright.plan.terms import Terms
 from clusterwright.units import (

@@ -11,7 +11,7 @@ from clusterwright.catalog import Catalog
 from clusterwright.documents import Places
 from clusterwright.errors import ClusterwrightError
 from clusterwright.model.compute import Strategy
-from clusterwright.model.demand import Demand, Training
+from clusterwright.model.demand import Demand
 from clusterwright.model.design import (
     Alternative,
     Choice,
@@ -21,6 +21,7 @@ from clusterwright.model.design import (
     DesignStatus,
     Rejected,
 )
+from clusterwright.model.work import Training
 from clusterwright.plan import claims, pareto
 from clusterwright.plan.draft import Draft, draft
 from clusterwright.plan.ledger import ledger

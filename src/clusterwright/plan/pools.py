@@ -1,4 +1,4 @@
-"""Which servers the work takes: pools with their strategies, joined with goodput to a fixed point.
+"""Which servers the work takes: pools by what the work needs of the network.
 
 Gangs that are wider than a server train on the training pool, which stands on the compute plane.
 Jobs that fit in one server and people's slices share the development pool; services have their own;
@@ -9,26 +9,17 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from clusterwright import compute, reliability
+from clusterwright import compute
 from clusterwright.catalog import Catalog
-from clusterwright.compute import Hardware, TrainingWork
-from clusterwright.errors import UnknownName
+from clusterwright.compute import TrainingWork
 from clusterwright.facility import servers_per_rack
 from clusterwright.model.compute import Pool, PoolRole, ServingPlan, Strategy
-from clusterwright.model.demand import (
-    Experiments,
-    Inference,
-    Processing,
-    Seats,
-    Simulation,
-    Training,
-)
 from clusterwright.model.parts import Accelerator, Server
 from clusterwright.model.reliability import Reliability
+from clusterwright.model.work import Experiments, Inference, Processing, Seats, Simulation, Training
 from clusterwright.plan.terms import Terms
-from clusterwright.units import BytesPerSecond, Count, Fraction, Seconds
-
-_MOST_ROUNDS = 24  # of the fixed point; goodput moves a count by a few percent, it settles in three
+from clusterwright.plan.training import Load, campaigns_of, hot_read_each, train
+from clusterwright.units import BytesPerSecond, Fraction, Seconds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,16 +56,6 @@ class Workforce:
     """Largest full checkpoint."""
     missing: tuple[str, ...]
     """Workloads that no pool can take, with the reason."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Load:
-    """What one pool is asked for."""
-
-    gpus: float = 0.0
-    workloads: tuple[str, ...] = ()
-    demanded: float = 0.0
-    mig_profile: str | None = None
 
 
 def staff_pools(
@@ -121,166 +102,6 @@ def staff_pools(
         checkpoint_bytes=max((one.checkpoint_bytes for one in sized.strategies), default=0.0),
         missing=sized.missing,
     )
-
-
-def campaigns_of(terms: Terms, catalog: Catalog) -> list[tuple[Training, TrainingWork]]:
-    """Return the campaigns of a demand with their work."""
-    trainings = [one for one in terms.demand.workloads if isinstance(one, Training)]
-    return [(one, work_of(one, catalog)) for one in trainings]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Trained:
-    """What the campaigns take."""
-
-    load: Load
-    strategies: tuple[Strategy, ...]
-    reliability: Reliability | None
-    missing: tuple[str, ...] = ()
-
-
-def work_of(one: Training, catalog: Catalog) -> TrainingWork:
-    """Return the work of a campaign."""
-    model = catalog.preset(one.model) if isinstance(one.model, str) else one.model
-    shape = compute.shape_of(model)
-    batch_tokens = catalog.default("training.global_batch", Count)
-    batch = one.num_global_batch or max(1, round(batch_tokens / shape.sequence_length))
-    tokens = one.num_tokens or (one.num_samples or 0.0) * shape.sequence_length
-    return TrainingWork(
-        name=one.name,
-        shape=shape,
-        num_tokens=tokens,
-        within_s=one.within_s,
-        precision=one.precision or catalog.default_text("training.precision"),
-        num_global_batch=int(batch),
-        stated=one.parallel,
-    )
-
-
-def hardware_of(
-    accelerator: Accelerator, precision: str, server: Server, catalog: Catalog
-) -> Hardware:
-    """Return what a campaign would run on; an accelerator without bf16 trains in fp16."""
-    name = precision
-    if name not in accelerator.peak_flop_per_s and name == "bf16":
-        name = "fp16"
-    if name not in accelerator.peak_flop_per_s:
-        raise UnknownName.of(
-            f"number format of {accelerator.name}", precision, accelerator.peak_flop_per_s
-        )
-    return Hardware(
-        accelerator=accelerator,
-        efficiency=catalog.efficiency(accelerator.name, name),
-        num_per_server=server.num_accelerators,
-        reserve_fraction=catalog.default("plan.memory_reserve", Fraction),
-        checkpoint_bytes_per_parameter=catalog.default("plan.checkpoint_bytes_per_parameter"),
-    )
-
-
-def train(
-    terms: Terms,
-    catalog: Catalog,
-    campaigns: Sequence[tuple[Training, TrainingWork]],
-    accelerator: Accelerator,
-    server: Server,
-    pool: int | None,
-) -> Trained:
-    """Size the campaigns: goodput lengthens training, which takes more, which fail more often."""
-    found: list[Strategy] = []
-    largest: Reliability | None = None
-    total, missing = 0, []
-    for one, work in campaigns:
-        hardware = hardware_of(accelerator, work.precision, server, catalog)
-        fixed = pool if pool is not None else one.num_accelerators
-        count, rated = _settled(work, hardware, catalog, terms, fixed)
-        if rated is None:
-            missing.append(f"{one.name}: the pipeline leaves no time to work on {count:,}")
-            continue
-        shown = compute.strategies(
-            work, hardware, count, pool="training", goodput=rated.goodput_fraction
-        )
-        found.extend(shown)
-        total += count
-        if largest is None or rated.num_accelerators > largest.num_accelerators:
-            largest = rated
-    load = Load(
-        gpus=total,
-        workloads=tuple(one.name for one, _ in campaigns),
-        demanded=_duty(campaigns, found, terms),
-    )
-    return Trained(load=load, strategies=tuple(found), reliability=largest, missing=tuple(missing))
-
-
-def _settled(
-    work: TrainingWork, hardware: Hardware, catalog: Catalog, terms: Terms, fixed: int | None
-) -> tuple[int, Reliability | None]:
-    """Return count and reliability once neither moves the other any more."""
-    unit = int(catalog.default("plan.scalable_unit_servers"))
-    replica = compute.replica_of(work, hardware)
-    goodput, count = 1.0, 0
-    rated: Reliability | None = None
-    for _ in range(_MOST_ROUNDS):
-        if fixed is None:
-            needed = compute.accelerators_needed(work, hardware, goodput_fraction=goodput)
-            wanted = compute.rounded_up(
-                needed,
-                num_per_server=hardware.num_per_server,
-                unit_servers=unit if hardware.num_per_server <= unit else 1,
-                replica=replica,
-            )
-        else:
-            wanted = math.ceil(fixed / hardware.num_per_server) * hardware.num_per_server
-        wanted = max(wanted, count)  # never down: a smaller count would raise goodput and shrink on
-        rated = _reliability(wanted, work, hardware, catalog, terms)
-        if wanted == count:
-            break
-        count, goodput = wanted, rated.goodput_fraction
-    return count, rated
-
-
-def _reliability(
-    count: int, work: TrainingWork, hardware: Hardware, catalog: Catalog, terms: Terms
-) -> Reliability:
-    rates = tuple(catalog.failure_rates.values())
-    write = hot_write_bytes_per_s(terms, catalog, count * hot_read_each(catalog))
-    size = hardware.checkpoint_bytes_per_parameter * work.shape.num_parameters
-    stall = size / write * catalog.default("plan.checkpoint_stall", Fraction)
-    return reliability.assess(
-        count,
-        rates,
-        checkpoint_stall_s=stall,
-        restart_s=catalog.default("plan.detect_and_restart", Seconds),
-        source=catalog.cite(rates[0].provenance),
-    )
-
-
-def hot_read_each(catalog: Catalog) -> float:
-    """Return the default read rate for one accelerator."""
-    return catalog.default("data.hot.read", BytesPerSecond)
-
-
-def hot_write_bytes_per_s(terms: Terms, catalog: Catalog, read_bytes_per_s: float) -> float:
-    """Return the write rate of the hot tier: as stated, or a share of its read rate."""
-    hot = terms.demand.data.hot
-    if hot is not None and hot.write_bytes_per_s:
-        return hot.write_bytes_per_s
-    read = read_bytes_per_s
-    if hot is not None and hot.read_bytes_per_s:
-        read = hot.read_bytes_per_s
-    return read * catalog.default("data.hot.write", Fraction)
-
-
-def _duty(
-    campaigns: Sequence[tuple[Training, TrainingWork]], found: Sequence[Strategy], terms: Terms
-) -> float:
-    """Return the share of the pool's time that campaigns take; as planned for single ones."""
-    shares = []
-    for one, _ in campaigns:
-        lasts = next((s.duration_s for s in found if s.workload == one.name and s.chosen), 0.0)
-        shares.append(
-            terms.utilization_fraction if one.every_s is None else min(1.0, lasts / one.every_s)
-        )
-    return max(shares, default=0.0)
 
 
 def _is_stated(campaigns: Sequence[tuple[Training, TrainingWork]]) -> bool:

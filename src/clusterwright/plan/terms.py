@@ -12,10 +12,11 @@ from clusterwright import facility, storage
 from clusterwright.catalog import Catalog
 from clusterwright.documents import Places
 from clusterwright.errors import Fault, InvalidInput, UnknownName, UsageError
-from clusterwright.model.demand import Demand, Experiments, Inference, Seats, Training
+from clusterwright.model.demand import Demand
 from clusterwright.model.design import Assumption
 from clusterwright.model.market import Region
 from clusterwright.model.parts import Accelerator, Cooling
+from clusterwright.model.work import Experiments, Inference, Seats, Training
 from clusterwright.units import (
     Bytes,
     Fraction,

@@ -15,7 +15,10 @@ from clusterwright.report.sections.twin import waited
 
 _WIDTH = 100
 _MOST_LISTED = 3
-_PIECE = re.compile(r"[\u3000-\u9fff\uff00-\uffef]|\s|[^\s\u3000-\u9fff\uff00-\uffef]+")
+_MOST_NAME = 26  # cells
+_MOST_LINES = 25
+_CHINESE = "\u3000-\u9fff\uff00-\uffef"
+_PIECE = re.compile(rf"[{_CHINESE}]|\s|[^\s{_CHINESE}]+")
 _KEPT = "\u2007"  # a space that textwrap does not break at
 
 
@@ -34,13 +37,29 @@ def summary(design: Design, run: Run | None = None, *, lang: str = "en") -> str:
     materials = context(design, run, check_language(lang))
     first = answer(materials)
     lines = [f"{first.verdict} · {first.over}", *_folded(first.sentence, _WIDTH), ""]
-    rows = _rows(materials)
+    rows = [(_cut(name), value) for name, value in _rows(materials)]
+    broken = _conflicts(materials)
+    body = _columns(rows, folded=True)
+    if len(lines) + len(body) + len(broken) > _MOST_LINES:
+        body = _columns(rows, folded=False)
+    return "\n".join([*lines, *body, *broken]).replace(NO_BREAK, " ") + "\n"
+
+
+def _columns(rows: list[tuple[str, str]], *, folded: bool) -> list[str]:
     wide = max(_cells(name) for name, _ in rows)
+    lines = []
     for name, value in rows:
-        first_row, *others = _folded(value, _WIDTH - wide - 4)
-        lines.append(f"  {name}{' ' * (wide - _cells(name))}  {first_row}")
+        first, *others = _folded(value, _WIDTH - wide - 4) if folded else [value]
+        lines.append(f"  {name}{' ' * (wide - _cells(name))}  {first}")
         lines += [" " * (wide + 4) + row for row in others]
-    return "\n".join([*lines, *_conflicts(materials)]).replace(NO_BREAK, " ") + "\n"
+    return lines
+
+
+def _cut(name: str) -> str:
+    kept = name
+    while _cells(kept) > _MOST_NAME:
+        kept = kept[:-1]
+    return name if kept == name else kept[:-1] + "…"
 
 
 def _rows(context: Context) -> list[tuple[str, str]]:

@@ -17,17 +17,10 @@ from clusterwright import compute
 from clusterwright.catalog import Catalog
 from clusterwright.model.cluster import Cluster, NodeGroup
 from clusterwright.model.compute import Pool
-from clusterwright.model.demand import (
-    Demand,
-    Experiments,
-    Inference,
-    Processing,
-    Seats,
-    Simulation,
-    Training,
-)
+from clusterwright.model.demand import Demand
 from clusterwright.model.design import Design
 from clusterwright.model.job import Job
+from clusterwright.model.work import Experiments, Inference, Processing, Seats, Simulation, Training
 from clusterwright.twin.kernel import Failures
 from clusterwright.twin.summary import Power
 from clusterwright.units import (

@@ -64,7 +64,7 @@ class Unit:
         if self.keeps_suffix or not self.suffix or not self.named(name):
             return name
         short = name.removeprefix(self.suffix) if self.is_prefix else name.removesuffix(self.suffix)
-        return short or name
+        return short.rstrip("_") or name
 
     @property
     def plain(self) -> bool:

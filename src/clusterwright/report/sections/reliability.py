@@ -32,9 +32,8 @@ def section(context: Context) -> Section | None:
         )
     )
     parts: list[Block] = [facts]
-    if one.shares:
-        parts.append(_picture(context))
-    parts.append(Prose(text=words("reliability.source", source=one.source)))
+    source = words("reliability.source", source=one.source)
+    parts.append(_picture(context, source) if one.shares else Prose(text=source))
     return Section(
         name="reliability",
         title=words("reliability.title"),
@@ -48,7 +47,7 @@ def section(context: Context) -> Section | None:
     )
 
 
-def _picture(context: Context) -> Picture:
+def _picture(context: Context, source: str) -> Picture:
     words, show = context.words, context.show
     shares = context.design.spec.reliability.shares if context.design.spec.reliability else ()
     ordered = sorted(shares, key=lambda one: -one.interruptions_per_day)
@@ -80,7 +79,7 @@ def _picture(context: Context) -> Picture:
             name=words.term(ordered[0].component),
             share=show(share, units.Fraction, digits=2),
         ),
-        words("reliability.caption"),
+        words("reliability.caption") + words("list.space") + source,
         "; ".join(f"{one.name} {one.text}" for one in rows),
         lambda name, width: bars.draw(
             name, width, rows, axis=words("reliability.axis"), show=show.factor

@@ -1,0 +1,240 @@
+"""Every command: the payload alone on stdout, no ANSI, exit codes as documented."""
+
+import csv
+import io
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from tests.plan.conftest import ROOT
+
+from clusterwright.cli.main import COMMANDS, run
+
+WORKED = str(ROOT / "examples/autonomous-driving/centre.yaml")
+UNIVERSITY = str(ROOT / "examples/university/centre.yaml")
+FABRICS = "id,gpus,radix_per_plane,planes,switch_ports,ufm_included,note\na,1024,64,1,64,no,x\n"
+TRACE = "job_id,submit_s,duration_s,gpus\na,0,100,8\nb,5,50,4\n"
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("cli")
+    (folder / "fabrics.csv").write_text(FABRICS)
+    (folder / "trace.csv").write_text(TRACE)
+    for name, demand in (("before", WORKED), ("after", UNIVERSITY)):
+        assert run(["plan", demand, "--out", str(folder / name), "-q", "-o", "name"]) == 0
+    return folder
+
+
+def commands(files):
+    return {
+        "plan": ["plan", WORKED],
+        "explain the language": ["explain", "site"],
+        "explain a demand": ["explain", "-f", WORKED],
+        "explain a design": ["explain", "spec.facility", "-f", str(files / "before")],
+        "check a demand": ["check", WORKED],
+        "check a design": ["check", str(files / "before")],
+        "diff": ["diff", str(files / "before"), str(files / "after")],
+        "diff of the same": ["diff", str(files / "before"), str(files / "before")],
+        "estimate fabric": ["estimate", "fabric", str(files / "fabrics.csv")],
+        "simulate a demand": [
+            *("simulate", str(files / "before"), "--demand", WORKED, "--days", "3"),
+        ],
+        "simulate a trace": ["simulate", "--nodes", "2", "--trace", str(files / "trace.csv")],
+        "simulate a trace on a design": [
+            *("simulate", str(files / "before"), "--trace", str(files / "trace.csv")),
+        ],
+        "policies": ["simulate", "--list"],
+        "catalog": ["catalog"],
+        "catalog accelerators": ["catalog", "accelerators"],
+        "catalog one": ["catalog", "accelerators", "H100"],
+        "doctor": ["doctor"],
+        "demo": ["demo", "--out", str(files / "demo")],
+    }
+
+
+@pytest.fixture
+def call(capsys):
+    def called(*words):
+        code = run(list(words))
+        said = capsys.readouterr()
+        return code, said.out, said.err
+
+    return called
+
+
+@pytest.mark.parametrize("form", ["json", "yaml", "csv", "jsonl", "name", "table", "wide"])
+def test_stdout_holds_the_payload_alone(files, call, form):
+    for name, words in commands(files).items():
+        code, out, _ = call(*words, "-o", form)
+        assert code == 0, name
+        assert "\x1b" not in out, name
+        match form:
+            case "json":
+                value = json.loads(out)
+                assert value["apiVersion"] == "clusterwright/v1", name
+                assert "items" in value or "spec" in value, name
+            case "yaml":
+                assert yaml.safe_load(out)["apiVersion"] == "clusterwright/v1", name
+            case "csv":
+                rows = list(csv.reader(io.StringIO(out)))
+                assert len({len(row) for row in rows}) <= 1, name
+            case "jsonl":
+                assert all(json.loads(line) for line in out.splitlines()), name
+
+
+def test_an_empty_list_is_an_empty_list(files, call):
+    _, out, _ = call("diff", str(files / "before"), str(files / "before"), "-o", "json")
+    assert json.loads(out)["items"] == []
+
+
+def test_quiet_leaves_stderr_empty(files, call):
+    for name, words in commands(files).items():
+        _, _, err = call(*words, "-q", "-o", "json")
+        assert err == "", name
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "says"),
+    [
+        (["plan", "nothing.yaml"], 2, "no such file"),
+        (["plan", "."], 2, "directory"),
+        (["plan", WORKED, "--lang", "fr"], 2, "en"),
+        (["plan", WORKED, "-o", "xml"], 2, "json"),
+        (["plan", WORKED, "--catalog", "nowhere"], 2, "directory"),
+        (["pln", WORKED], 2, "plan"),
+        (["plan", WORKED, "--ot", "x"], 2, "--out"),
+        (["plan", WORKED, "-o", "sarif"], 2, "check"),
+        (["catalog", "accelerator"], 2, "accelerators"),
+        (["catalog", "accelerators", "A100"], 2, "A100-SXM4-80GB or A100-SXM4-40GB"),
+        (["catalog", "accelerators", "--columns", "nme"], 2, "name"),
+        (["catalog", "accelerators", "--filter", "vendor"], 2, "column=value"),
+        (["explain", "site.colling"], 2, "site.cooling"),
+        (["schema", "Demnd"], 2, "Demand"),
+        (["simulate"], 2, "--nodes"),
+        (["simulate", "--nodes", "2", "--trace", "x.csv", "--policy", "fifoo"], 2, "fifo"),
+        (["simulate", "--nodes", "0", "--trace", "x.csv"], 2, "at least 1"),
+        (["simulate", "--nodes", "2", "--trace", "x.csv", "--backfill", "conservative"], 2, "easy"),
+    ],
+    ids=lambda one: " ".join(one)[:60] if isinstance(one, list) else None,
+)
+def test_wrong_use_leaves_with_2_and_says_what_to_write(call, words, code, says):
+    left, out, err = call(*words)
+    assert left == code, err
+    assert out == ""
+    assert says in err
+    assert "Traceback" not in err
+
+
+def test_an_infeasible_demand_leaves_with_1_and_still_answers(call, tmp_path):
+    text = Path(WORKED).read_text(encoding="utf-8").replace("14 days", "3 days")
+    demand = tmp_path / "centre.yaml"
+    demand.write_text(text, encoding="utf-8")
+    code, out, _ = call("plan", str(demand), "-o", "json")
+    assert code == 1
+    status = json.loads(out)["status"]
+    assert status["feasible"] is False
+    assert status["conflicts"]
+    assert status["relaxations"]
+
+
+def test_a_demand_with_faults_leaves_with_2_and_writes_nothing(call, tmp_path):
+    demand = tmp_path / "centre.yaml"
+    demand.write_text("apiVersion: clusterwright/v1\nkind: Demand\nname: x\nworkload: []\n")
+    code, out, err = call("plan", str(demand), "--out", str(tmp_path / "out"))
+    assert code == 2
+    assert out == ""
+    assert "centre.yaml:4:1: workload" in err
+    assert not (tmp_path / "out").exists()
+
+
+def test_names_that_the_catalogue_does_not_know_are_told_with_their_place(call, tmp_path):
+    text = Path(WORKED).read_text(encoding="utf-8")
+    text = text.replace("H100-SXM5-80GB]", "H1000-SXM]").replace("cn-shanghai", "cn-shangai")
+    demand = tmp_path / "centre.yaml"
+    demand.write_text(text, encoding="utf-8")
+    code, _, err = call("plan", str(demand))
+    assert code == 2
+    lines = text.splitlines()
+    for word, near in (("H1000-SXM", "H100-SXM"), ("cn-shangai", "cn-shanghai")):
+        place = next(n for n, line in enumerate(lines, start=1) if word in line)
+        assert f":{place}:" in err
+        assert near in err
+
+
+def test_dry_run_writes_nothing(call, tmp_path):
+    assert call("plan", WORKED, "--out", str(tmp_path / "out"), "--dry-run")[0] == 0
+    assert call("init", str(tmp_path / "centre.yaml"), "--dry-run")[0] == 0
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_init_writes_a_demand_that_plans_and_never_overwrites(call, tmp_path):
+    path = tmp_path / "centre.yaml"
+    assert call("init", str(path))[0] == 0
+    assert call("plan", str(path), "-o", "name")[0] == 0
+    assert call("init", str(path))[0] == 4
+    assert call("init", str(path), "--yes", "--example", "university")[0] == 0
+    assert "university" in path.read_text(encoding="utf-8")
+
+
+def test_diff_can_leave_with_1(files, call):
+    before, after = str(files / "before"), str(files / "after")
+    assert call("diff", before, after, "--exit-code")[0] == 1
+    assert call("diff", before, before, "--exit-code")[0] == 0
+
+
+def test_estimates_keep_every_column_and_its_order(files, call):
+    _, out, _ = call("estimate", "fabric", str(files / "fabrics.csv"), "-o", "csv")
+    rows = list(csv.DictReader(io.StringIO(out)))
+    assert list(rows[0])[:7] == FABRICS.splitlines()[0].split(",")
+    assert (rows[0]["predicted_leaf"], rows[0]["predicted_spine"]) == ("32", "16")
+
+
+def test_faults_of_rows_are_told_all_at_once(call, tmp_path):
+    path = tmp_path / "rows.csv"
+    path.write_text("gpus,radix_per_plane\n8,64\nx,64\n8,\n99999999,64\n")
+    code, out, err = call("estimate", "fabric", str(path), "-o", "csv")
+    assert code == 2
+    assert out == ""
+    for line in (3, 4, 5):
+        assert f"rows.csv:{line}" in err
+
+
+def test_sarif_is_what_scanners_read(call, tmp_path):
+    demand = tmp_path / "centre.yaml"
+    demand.write_text("apiVersion: clusterwright/v1\nkind: Demand\nname: x\nworkload: []\n")
+    code, out, _ = call("check", str(demand), "-o", "sarif")
+    assert code == 1
+    log = json.loads(out)
+    assert log["version"] == "2.1.0"
+    results = log["runs"][0]["results"]
+    region = results[-1]["locations"][0]["physicalLocation"]["region"]
+    assert region["startLine"] == 4
+    known = {rule["id"] for rule in log["runs"][0]["tool"]["driver"]["rules"]}
+    assert {result["ruleId"] for result in results} <= known
+
+
+def test_every_command_shows_two_examples_in_its_help(capsys):
+    for name, about, _ in COMMANDS:
+        assert run([name, "--help"]) == 0
+        out = capsys.readouterr().out
+        examples = out.split("Examples:")[1].strip().splitlines()
+        assert len(examples) >= 2, name
+        assert all("clusterwright" in line for line in examples), name
+        assert about.split(",")[0][:20] in out.replace("\n", " "), name
+
+
+def test_a_broken_pipe_ends_quietly():
+    command = f"{sys.executable} -m clusterwright catalog defaults -o csv | head -1"
+    done = subprocess.run(command, shell=True, capture_output=True, text=True, check=False)
+    assert done.stdout.count("\n") == 1
+    assert "Traceback" not in done.stderr
+
+
+def test_the_program_runs_as_a_module_and_names_its_version():
+    words = [sys.executable, "-m", "clusterwright", "--version"]
+    done = subprocess.run(words, capture_output=True, text=True, check=True)
+    assert done.stdout.strip().startswith("0.")
