@@ -172,7 +172,7 @@ def hot_write_bytes_per_s(terms: Terms, catalog: Catalog, read_bytes_per_s: floa
     read = read_bytes_per_s
     if hot is not None and hot.read_bytes_per_s:
         read = hot.read_bytes_per_s
-    return read * catalog.default("data.hot.write", Fraction)
+    return read * catalog.default("plan.hot_write_share", Fraction)
 
 
 def _duty(
