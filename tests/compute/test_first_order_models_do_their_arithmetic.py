@@ -123,7 +123,7 @@ def test_seats_take_slices_and_whole_accelerators():
     seats = Seats(name="s", num_people=120, gpu="1g.10gb")
     assert compute.seat_gpus(seats, h100, active=0.6) == math.ceil(72 / 7)
     assert compute.seat_gpus(replace(seats, gpu="whole"), h100, active=0.5) == 60
-    with pytest.raises(UnknownName, match="1g.10gb"):
+    with pytest.raises(UnknownName, match=r"1g\.10gb"):
         compute.seat_gpus(replace(seats, gpu="1g.11gb"), h100, active=0.5)
 
 

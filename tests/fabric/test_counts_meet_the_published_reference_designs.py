@@ -1,6 +1,6 @@
 """The counting rule against every stated count of the published DGX SuperPOD tables.
 
-Source: NVIDIA DGX SuperPOD reference architectures for A100 (RA-09950-001), H100 (RA-11333-001 V11),
+Source: NVIDIA DGX SuperPOD reference architectures for A100 (RA-09950-001), H100 (RA-11333-001),
 B200, B300 Ethernet and B300 XDR. Tolerance: none, counts are exact. Empty: the table does not say.
 """
 
@@ -138,7 +138,7 @@ def test_a_server_of_a_full_group_meets_one_leaf_a_rail():
 
 
 def test_more_than_three_levels_connect_names_the_limit_and_the_remedy():
-    with pytest.raises(UsageError, match="65,536.*more ports"):
+    with pytest.raises(UsageError, match=r"65,536.*more ports"):
         fat_tree(100_000, 64)
 
 
