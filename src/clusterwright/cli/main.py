@@ -85,8 +85,7 @@ COMMANDS: Sequence[tuple[str, str, str]] = (
     (
         "completion",
         "Print the completion script of a shell.",
-        "clusterwright completion bash > clusterwright.bash\n"
-        "clusterwright completion zsh",
+        "clusterwright completion bash > clusterwright.bash\nclusterwright completion zsh",
     ),
 )
 

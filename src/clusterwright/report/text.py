@@ -174,7 +174,7 @@ def _conflicts(context: Context) -> list[str]:
 
 
 def _folded(text: str, width: int) -> list[str]:
-    """Return a text in rows of so many cells, broken at spaces, and between any two Chinese letters."""
+    """Return a text in rows of so many cells, broken at spaces and between Chinese letters."""
     text = text.replace(NO_BREAK, _KEPT)
     if _cells(text) == len(text):
         rows = textwrap.wrap(text, width)

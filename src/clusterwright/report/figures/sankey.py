@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from clusterwright.report.svg import LINE_HEIGHT, Drawing, ribbon, shortened, text_width
 
@@ -82,7 +82,7 @@ def _node(
     drawing.rect(x, own, _NODE, tall, look=f"{flow.colour} edge", title=_label(flow))
     middle, room = own + tall / 2, step - _NODE - 12
     if y - top < 2.5 * LINE_HEIGHT:
-        drawing.text(x + _NODE + 6, middle + 4.5, shortened(_label(flow), room), look="strong")
+        drawing.text(x + _NODE + 6, middle + 4.5, shortened(_label(flow), room), look="strong halo")
     else:
         drawing.text(x + _NODE + 6, middle - 2, shortened(flow.name, room), look="strong")
         drawing.text(x + _NODE + 6, middle + LINE_HEIGHT - 3, flow.text)
@@ -115,6 +115,8 @@ def _merged(flow: Flow, whole: float, others: Others) -> Flow:
     ordered = sorted(flow.parts, key=lambda part: -part.value)
     small = [part for part in ordered if part.value < whole * _SMALLEST_SHARE]
     kept = ordered if len(small) <= 1 else [part for part in ordered if part not in small]
+    if not kept:
+        return replace(flow, parts=())
     parts = [_merged(part, whole, others) for part in kept]
     if len(kept) < len(ordered):
         value = math.fsum(part.value for part in small)
@@ -127,9 +129,7 @@ def _merged(flow: Flow, whole: float, others: Others) -> Flow:
                 colour="grey",
             )
         )
-    return Flow(
-        name=flow.name, value=flow.value, text=flow.text, colour=flow.colour, parts=tuple(parts)
-    )
+    return replace(flow, parts=tuple(parts))
 
 
 def _leaves(flow: Flow) -> Iterator[Flow]:
