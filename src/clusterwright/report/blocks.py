@@ -84,8 +84,6 @@ class Prose:
 
     text: str
     """The text."""
-    foreign: bool = False
-    """True when the text comes from the design and is English whatever the page's language."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -33,20 +33,6 @@ def shortened(text: str, width: float) -> str:
     return kept.rstrip() + "…"
 
 
-def wrapped(text: str, width: float, *, lines: int = 2) -> list[str]:
-    """Return a text broken into at most so many lines; the last is shortened if need be."""
-    rows: list[str] = []
-    words = text.split(" ")
-    while words and len(rows) < lines - 1:
-        row = words.pop(0)
-        while words and text_width(f"{row} {words[0]}") <= width:
-            row += f" {words.pop(0)}"
-        rows.append(shortened(row, width))
-    if words:
-        rows.append(shortened(" ".join(words), width))
-    return rows
-
-
 class Drawing:
     """A drawing in the making; `render` ends it."""
 
@@ -111,13 +97,6 @@ class Drawing:
         place = "" if anchor == "start" else f' text-anchor="{anchor}"'
         self._parts.append(
             f'<text x="{_n(x)}" y="{_n(y)}"{place}{_look(look)}>{escape(text)}</text>'
-        )
-
-    def upright(self, x: float, y: float, text: str, *, look: str = "") -> None:
-        """Write a text that reads from the bottom up, centred on a point."""
-        self._parts.append(
-            f'<text transform="translate({_n(x)} {_n(y)}) rotate(-90)" text-anchor="middle"'
-            f"{_look(look)}>{escape(text)}</text>"
         )
 
     def render(self, *, title: str, description: str) -> Markup:
