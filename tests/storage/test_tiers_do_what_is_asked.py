@@ -113,7 +113,7 @@ GUIDANCE = {
 @pytest.mark.parametrize("case", GUIDANCE)
 def test_the_default_write_share_is_that_of_the_superpod_guidance(case: str) -> None:
     read, write = GUIDANCE[case]
-    share = parse(PARTS.default_text("data.hot.write"), Fraction)
+    share = parse(PARTS.default_text("plan.hot_write_share"), Fraction)
     # The guidance prints whole GB/s: 7 of 15 is half, rounded down to a whole number.
     assert share * read == pytest.approx(write, abs=0.5)
 

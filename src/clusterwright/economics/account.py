@@ -20,6 +20,7 @@ from clusterwright.units import (
 )
 
 _MILLION = 1_000_000
+_NO_INTEREST = 1e-12  # rate times years; below it the integral's own rounding is larger
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,7 +90,7 @@ def present_value(per_year: float, years: float, rate: float) -> float:
     >>> round(present_value(100.0, 5.0, 0.10), 2)
     397.73
     """
-    if rate <= 0:
+    if rate * years < _NO_INTEREST:
         return per_year * years
     force = math.log1p(rate)
     return per_year * -math.expm1(-force * years) / force

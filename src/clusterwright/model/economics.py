@@ -63,7 +63,7 @@ class Rent:
     rent_usd: Usd
     """Renting for the life of the equipment at the planned utilisation."""
     build_usd: Usd
-    """Building and running for the same time."""
+    """Building and running the same time what the rent covers: no storage, no CPU servers."""
     break_even_ratio: Ratio
     """Utilisation above which building is cheaper; above 1, renting always is."""
     cheaper: Literal["build", "rent"]

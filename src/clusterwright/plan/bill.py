@@ -56,6 +56,23 @@ def bill_of(
     )
 
 
+def rentable_share(bill: Bill, pools: Sequence[Pool]) -> float:
+    """Return the share of the equipment that a rented accelerator comes with.
+
+    A cloud's price covers servers, network, house and staff, but neither a lake and a hot tier nor
+    CPU servers; those are left out of the comparison by their share of the equipment.
+    """
+    equipment = equipment_usd(bill.bom)
+    own = {f"({pool.name})" for pool in pools if not pool.num_accelerators}
+    apart = sum(
+        one.cost_usd
+        for one in bill.bom
+        if one.category == "storage"
+        or (one.category == "compute" and one.item.rsplit(" ", 1)[-1] in own)
+    )
+    return 1 - apart / equipment if equipment else 1.0
+
+
 def _servers(pools: Sequence[Pool], catalog: Catalog) -> list[BomLine]:
     found = []
     for pool in pools:

@@ -15,7 +15,7 @@ from clusterwright.model.network import Fabric
 from clusterwright.model.parts import Accelerator
 from clusterwright.model.storage import Storage
 from clusterwright.model.work import Processing, Training
-from clusterwright.plan.bill import bill_of
+from clusterwright.plan.bill import bill_of, rentable_share
 from clusterwright.plan.cabling import with_links
 from clusterwright.plan.fleet import staff_fleet
 from clusterwright.plan.hall import build_hall
@@ -274,7 +274,7 @@ def _money(
     rent = economics.compare_with_rent(
         offer,
         num_accelerators=bill.num_accelerators,
-        tco_usd=alone.tco_usd,
+        tco_usd=alone.tco_usd * rentable_share(bill, workforce.pools),
         depreciation_s=terms.depreciation_s,
         utilization=money.utilization_fraction,
     )

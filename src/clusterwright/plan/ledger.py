@@ -57,7 +57,7 @@ def _storage_stages(draft: Draft) -> Iterator[Stage]:
     for tier in draft.storage.tiers:
         if tier.name == "local":
             continue
-        note = f"{tier.num_servers:,} × {tier.system}, sized by {tier.sized_by}"
+        note = f"{tier.num_servers:,} × {tier.system}, sized to fit by {tier.sized_by}"
         yield f"{tier.name} capacity", "B", tier.stored_bytes, tier.usable_bytes, note
         yield from _rates(tier, note)
     plan = draft.storage.checkpoint

@@ -202,7 +202,7 @@ def _scalable_unit(work: Draft, catalog: Catalog) -> str:
     if pool is None or pool.num_servers < servers:
         return ""
     units = pool.num_servers / servers
-    return f"{servers} servers ({units:g} of them here)"
+    return f"{servers} servers ({units:,.4g} of them here)"
 
 
 def _choices(
