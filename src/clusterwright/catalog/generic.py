@@ -10,6 +10,7 @@ from statistics import median
 
 from clusterwright.catalog.catalog import Catalog
 from clusterwright.model.parts import Accelerator, Provenance, Server
+from clusterwright.units import Fraction
 
 EIGHT = 8  # accelerators of the generic server, as in the published 8-way servers
 _YEARS_ALIKE = 2  # accelerators released within so many years share a price per peak FLOP/s
@@ -71,6 +72,7 @@ def _generic(
     price_ratio: float,
 ) -> Server:
     price, _ = accelerator_price_usd(accelerator, catalog)
+    margin = catalog.default("plan.estimate_margin", Fraction)
     nic = accelerator.nic_bytes_per_s or pattern.compute_nic_bytes_per_s
     return replace(
         pattern,
@@ -78,8 +80,8 @@ def _generic(
         accelerator=accelerator.name,
         compute_nic_bytes_per_s=_port_speed(nic, catalog),
         max_power_w=EIGHT * accelerator.tdp_w * power_ratio,
-        price_low_usd=EIGHT * (accelerator.price_low_usd or price) * price_ratio,
-        price_high_usd=EIGHT * (accelerator.price_high_usd or price) * price_ratio,
+        price_low_usd=EIGHT * (accelerator.price_low_usd or price) * price_ratio * (1 - margin),
+        price_high_usd=EIGHT * (accelerator.price_high_usd or price) * price_ratio * (1 + margin),
         provenance=Provenance(source="own-estimate", certainty="estimate"),
     )
 

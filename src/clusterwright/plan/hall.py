@@ -9,6 +9,7 @@ from clusterwright.facility import Hall
 from clusterwright.model.compute import Pool
 from clusterwright.model.facility import RackGroup
 from clusterwright.model.network import Fabric, Plane
+from clusterwright.model.parts import Server
 from clusterwright.model.storage import Tier
 from clusterwright.plan.network import MANAGEMENT_SERVER, management_servers
 from clusterwright.plan.terms import Terms
@@ -49,8 +50,19 @@ def _pool_group(pool: Pool, catalog: Catalog, terms: Terms) -> RackGroup:
         num_per_rack=pool.servers_per_rack,
         num_units=min(server.rack_units, terms.rack_units),
         device_power_w=server.max_power_w,
-        limit_w=max(terms.rack_power_w, server.max_power_w if server.whole_rack else 0.0),
+        limit_w=_limit_w(server, terms),
     )
+
+
+def _limit_w(server: Server, terms: Terms) -> float:
+    """Return what a rack of such servers can be fed.
+
+    A rack-scale system brings its own feeds, so the default limit of a rack does not bind it; one
+    that the demand states does.
+    """
+    if server.whole_rack and terms.demand.site.rack_power_w is None:
+        return max(terms.rack_power_w, server.max_power_w)
+    return terms.rack_power_w
 
 
 def _tier_group(tier: Tier, catalog: Catalog, terms: Terms) -> RackGroup:

@@ -85,7 +85,7 @@ def _rows(context: Context) -> list[tuple[str, str]]:
         (
             words("fabric.title"),
             words(
-                "summary.fabric",
+                "summary.fabric" if planes.compute.num_leaf else "summary.fabric.none",
                 leaf=planes.compute.num_leaf,
                 spine=planes.compute.num_spine,
                 core=f" + {planes.compute.num_core:,}" if planes.compute.num_core else "",

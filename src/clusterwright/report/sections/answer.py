@@ -77,9 +77,13 @@ def sentence(context: Context) -> str:
         "stage": context.say(ledger[0].stage) if ledger else "",
     }
     strategy = main_strategy(context)
+    mixed = _mixed(context) if strategy is None and not spec.compute.serving else ()
+    if mixed:
+        values["built"] = _built_mixed(context, mixed)
     tail = words("answer.sentence.binds", **values) if ledger else words("answer.sentence.end")
     servers = main_pool(context)
     count = servers.num_servers if servers else 0
+    count = sum(pool.num_servers for pool in mixed) or count
     if strategy is not None:
         head = words.many(
             "answer.sentence.training",
@@ -102,6 +106,22 @@ def sentence(context: Context) -> str:
     if context.design.status.feasible:
         return sentence
     return words("answer.sentence.closest", sentence=sentence)
+
+
+def _mixed(context: Context) -> tuple[Pool, ...]:
+    """Return the pools with accelerators when they are of several kinds; else none."""
+    pools = tuple(one for one in context.design.spec.compute.pools if one.accelerator)
+    return pools if len({one.accelerator for one in pools}) > 1 else ()
+
+
+def _built_mixed(context: Context, pools: tuple[Pool, ...]) -> str:
+    words = context.words
+    return words(
+        "answer.built.mixed",
+        servers=words.many("answer.servers", sum(one.num_servers for one in pools)),
+        accelerators=f"{sum(one.num_accelerators for one in pools):,}",
+        kinds=len({one.accelerator for one in pools}),
+    )
 
 
 def _services(context: Context) -> str:
