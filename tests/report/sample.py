@@ -1154,6 +1154,9 @@ def run(days: int = 30) -> Run:
             num_preemptions=0,
             num_interruptions=14 if name == "training" else 0,
             num_guarantees_broken=0,
+            energy_j=1e12 * share,
+            cost_usd=2e4 * share,
+            carbon_g=1e8 * share,
         )
         for name, jobs, p50, p95, p99, share, goodput in rows
     )

@@ -215,3 +215,30 @@ def test_energy_of_an_idle_and_of_a_busy_cluster():
     assert math.isclose(status.energy_j, joules)
     assert math.isclose(status.cost_usd, joules * 2e-8)
     assert math.isclose(status.carbon_g, joules * 1e-4)
+
+
+@settings(max_examples=60, deadline=None)
+@given(runs())
+def test_the_bills_of_the_queues_sum_to_the_bill_of_the_facility(case):
+    from clusterwright.twin import Power
+
+    cluster, jobs, setting = case
+    power = Power(
+        idle_fraction=0.3,
+        busy_fraction=0.8,
+        other_power_w=500.0,
+        pue_ratio=1.2,
+        price_usd_per_j=(1e-8, 5e-8, 2e-8),
+        carbon_g_per_j=(1e-4, 2e-4),
+    )
+    outcome = run(cluster, jobs, setting)
+    summary = summarise("x", outcome, setting, power=power)
+    for name in ("energy_j", "cost_usd", "carbon_g"):
+        total = math.fsum(getattr(item, name) for item in summary.items)
+        assert math.isclose(total, getattr(summary.status, name), rel_tol=1e-9, abs_tol=1e-12)
+    # Queues without a job pay nothing, so only a run in which all have one covers the facility.
+    if {job.queue for job in jobs} == set(cluster.queues):
+        nodes = sum(group.num_nodes for group in cluster.groups)
+        idle = (nodes * 1000 * 0.3 + 500) * outcome.end_s * 1.2
+        busy = (nodes * 1000 * 0.8 + 500) * outcome.end_s * 1.2
+        assert idle * (1 - 1e-9) <= summary.status.energy_j <= busy * (1 + 1e-9)

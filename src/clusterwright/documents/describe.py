@@ -83,20 +83,26 @@ def _inside(annotation: object, *, listed: bool = False) -> Iterator[tuple[type,
 
 @cache
 def docstrings(cls: type) -> Mapping[str, str]:
-    """Return the docstring under each field of a dataclass."""
+    """Return the docstring under each field of a dataclass, those it inherits included."""
+    found: dict[str, str] = {}
+    for one in reversed(cls.__mro__):
+        if dataclasses.is_dataclass(one):
+            found.update(_own_docstrings(one))
+    return found
+
+
+def _own_docstrings(cls: type) -> Mapping[str, str]:
     tree = ast.parse(textwrap.dedent(inspect.getsource(cls)))
     body = tree.body[0].body if isinstance(tree.body[0], ast.ClassDef) else []
-    found: dict[str, str] = {}
-    for statement, after in pairwise(body):
-        if (
-            isinstance(statement, ast.AnnAssign)
-            and isinstance(statement.target, ast.Name)
-            and isinstance(after, ast.Expr)
-            and isinstance(after.value, ast.Constant)
-            and isinstance(after.value.value, str)
-        ):
-            found[statement.target.id] = " ".join(after.value.value.split())
-    return found
+    return {
+        statement.target.id: " ".join(after.value.value.split())
+        for statement, after in pairwise(body)
+        if isinstance(statement, ast.AnnAssign)
+        and isinstance(statement.target, ast.Name)
+        and isinstance(after, ast.Expr)
+        and isinstance(after.value, ast.Constant)
+        and isinstance(after.value.value, str)
+    }
 
 
 def schema(noun: type) -> dict[str, Any]:

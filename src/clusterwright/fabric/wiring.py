@@ -93,37 +93,31 @@ def _slots(plane: Plane) -> tuple[Indices, Indices, Indices, Indices]:
 def _rails(
     device: Indices, port: Indices, rails: int, down: int, num_leaf: int
 ) -> tuple[Indices, Indices]:
+    """Return leaf and port: by rail in whole groups of servers, one after the other in the last.
+
+    A group of `down` servers fills `rails` leaves. Servers beyond the last whole group fill the
+    leaves that are left in order, for they are too few for a leaf a rail.
+    """
+    groups = num_leaf // rails
     group, place = device // down, device % down
-    whole = (group + 1) * rails <= num_leaf
-    full_groups = int(group[whole].max()) + 1 if whole.any() else 0
-    last = device // down >= full_groups
-    in_group = device.max() + 1 - full_groups * down if device.size else 0
-    leaf = group * rails + port
-    leaf_port = place.copy()
-    if last.any() or (0 < in_group < down and (full_groups + 1) * rails > num_leaf):
-        rest = (device - full_groups * down) * rails + port
-        leaf = np.where(last, full_groups * rails + rest // down, leaf)
-        leaf_port = np.where(last, rest % down, leaf_port)
-    return leaf, leaf_port
+    rest = (device - groups * down) * rails + port
+    beyond = group >= groups
+    leaf = np.where(beyond, groups * rails + rest // down, group * rails + port)
+    return leaf, np.where(beyond, rest % down, place)
 
 
 def _uplinks(plane: Plane, down: int) -> tuple[Indices, Indices, Indices, Indices]:
     if not plane.num_leaf_spine_cables:
         return _nothing()
-    up = plane.radix - down if plane.levels > 1 else 0
     up = plane.num_leaf_spine_cables // plane.num_leaf
     links = np.arange(plane.num_leaf_spine_cables, dtype=np.int64)
     leaf, place = links // up, links % up
     if plane.levels == 2:
-        each = up // plane.num_spine if plane.num_spine <= up else 1
-        spine = np.minimum(place // max(each, 1), plane.num_spine - 1)
-        spine_port = leaf * max(each, 1) + place % max(each, 1)
-        return leaf, down + place, spine, spine_port
-    half = plane.radix // 2
-    spines_of_pod = max(1, half * up // half)
-    pod = leaf // half
-    first = pod * spines_of_pod
-    width = np.minimum(spines_of_pod, plane.num_spine - first)
+        each = up // plane.num_spine  # links of every pair; spines divide the uplinks of a leaf
+        return leaf, down + place, place // each, leaf * each + place % each
+    pod = leaf // (plane.radix // 2)  # so many leaves under so many spines as a leaf has uplinks
+    first = pod * up
+    width = np.minimum(up, plane.num_spine - first)
     spine = first + (place + leaf) % width
     return leaf, down + place, spine, _running(spine)
 

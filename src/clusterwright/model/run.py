@@ -7,11 +7,9 @@ from clusterwright.units import Fraction, Grams, Joules, Ratio, Seconds, Usd
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class QueueSummary:
-    """What a run came to for one queue, or for all of them."""
+class Figures:
+    """What a run came to, for one queue or for all of them."""
 
-    name: str
-    """Name of the queue; `all` for the whole run."""
     num_jobs: int
     """Jobs that were through."""
     num_unfinished: int
@@ -29,7 +27,7 @@ class QueueSummary:
     makespan_s: Seconds
     """From the first submission to the last end of those jobs."""
     gpu_utilization_fraction: Fraction
-    """Share of the accelerator-time that moved work forward."""
+    """Share of the accelerator-time that moved work forward for good."""
     gpu_allocation_fraction: Fraction
     """Share of the accelerator-time that was granted to jobs."""
     goodput_fraction: Fraction
@@ -38,52 +36,33 @@ class QueueSummary:
     """Jobs stopped for others."""
     num_interruptions: int
     """Jobs stopped by lost nodes."""
-    num_guarantees_broken: int
-    """Times a queue below its guarantee waited more than ten minutes for what would fit."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunStatus:
-    """The summary of a whole run."""
-
-    num_jobs: int
-    """Jobs that were through."""
-    num_unfinished: int
-    """Jobs that were not through when the run ended."""
-    num_dropped_rows: int
-    """Rows of a trace that could not be used; each was reported."""
-    num_events: int
-    """Events that happened."""
-    avg_jct_s: Seconds
-    """Mean time from submission to end."""
-    avg_wait_s: Seconds
-    """Mean time in the queue."""
-    p50_wait_s: Seconds
-    """Median time in the queue."""
-    p95_wait_s: Seconds
-    """95th percentile."""
-    p99_wait_s: Seconds
-    """99th percentile."""
-    makespan_s: Seconds
-    """From the first submission to the last end."""
-    gpu_utilization_fraction: Fraction
-    """Share of the accelerator-time that moved work forward."""
-    gpu_allocation_fraction: Fraction
-    """Share of the accelerator-time that was granted to jobs."""
-    goodput_fraction: Fraction
-    """Share of the granted accelerator-time that moved work forward for good."""
-    num_preemptions: int
-    """Jobs stopped for others."""
-    num_interruptions: int
-    """Jobs stopped by lost nodes."""
-    num_guarantees_broken: int
-    """Times a queue below its guarantee waited more than ten minutes for what would fit."""
+    num_guarantees_broken: int | None
+    """Times a queue below its guarantee waited more than ten minutes for what would fit; absent
+    where no queue can take from another, or none has a guarantee."""
     energy_j: Joules
-    """Energy of the facility during the run; 0 when power is not known."""
+    """Energy of the facility during the run; of a queue, its nodes' and its share of the rest."""
     cost_usd: Usd
     """What that energy cost."""
     carbon_g: Grams
     """What it emitted."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueueSummary(Figures):
+    """What a run came to for one queue."""
+
+    name: str
+    """Name of the queue."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunStatus(Figures):
+    """What a whole run came to."""
+
+    num_dropped_rows: int
+    """Rows of a trace that could not be used; each was reported."""
+    num_events: int
+    """Events that happened."""
     wall_s: Seconds
     """Time that the run took on the machine that made it."""
 

@@ -20,7 +20,7 @@ from clusterwright.sched import POLICIES, State, cycle, placement_of, policy_of
 from clusterwright.sched.cycle import Backfill
 from clusterwright.twin.log import EventLog
 from clusterwright.twin.usage import Usage
-from clusterwright.units import SECONDS_PER_DAY, Fraction, PerDay, Seconds
+from clusterwright.units import SECONDS_PER_DAY, PerDay, Seconds
 
 _TELL_EVERY = 2000  # events between two calls of the progress callback
 
@@ -69,6 +69,8 @@ class Record:
     """Time in the queue, all times it waited together."""
     held_s: float = 0.0
     """Time on its accelerators, all attempts together."""
+    lost_s: float = 0.0
+    """Time on its accelerators that moved nothing forward: lost work and restarts."""
     num_interruptions: int = 0
     """How often a lost node stopped it."""
     num_preemptions: int = 0
@@ -95,8 +97,6 @@ class Outcome:
     """What was in use, hour by hour."""
     end_s: float
     """When the run ended."""
-    useful: Fraction
-    """Share of the granted accelerator-time that moved work forward for good."""
 
 
 @dataclass(slots=True)
@@ -110,8 +110,6 @@ class _Run:
     attempt: dict[int, int] = field(default_factory=dict)
     sequence: int = 0
     told: int = 0
-    lost_quanta_s: float = 0.0
-    granted_quanta_s: float = 0.0
 
 
 def run(
@@ -300,7 +298,7 @@ def _interrupt(here: _Run, index: int, now: float, kind: EventKind) -> None:
     if job.checkpoint_interval_s:
         whole = worked // (job.checkpoint_interval_s + job.checkpoint_stall_s)
         kept = min(state.left_s(index), whole * job.checkpoint_interval_s)
-    here.lost_quanta_s += (ran - kept) * job.quanta
+    here.records[index].lost_s += ran - kept
     state.remaining[index] = state.left_s(index) - kept
     _hand_back(here, index, now)
     _apply(here, Event(time_s=now, kind=kind, job=index))
@@ -320,7 +318,6 @@ def _hand_back(here: _Run, index: int, now: float) -> None:
     job, record = here.state.jobs[index], here.records[index]
     ran = now - record.started_s
     record.held_s += ran
-    here.granted_quanta_s += ran * job.quanta
     here.usage.stop(here.state.partition(index).queue, now, job.quanta)
 
 
@@ -328,9 +325,7 @@ def _outcome(here: _Run, cluster: Cluster, jobs: Sequence[Job], end: float) -> O
     for index in here.state.running:
         ran = end - here.records[index].started_s
         here.records[index].held_s += ran
-        here.granted_quanta_s += ran * jobs[index].quanta
     here.usage.close(end)
-    granted = here.granted_quanta_s
     return Outcome(
         cluster=cluster,
         jobs=jobs,
@@ -338,5 +333,4 @@ def _outcome(here: _Run, cluster: Cluster, jobs: Sequence[Job], end: float) -> O
         log=here.log,
         usage=here.usage,
         end_s=end,
-        useful=max(0.0, 1 - here.lost_quanta_s / granted) if granted else 1.0,
     )

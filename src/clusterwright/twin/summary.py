@@ -1,12 +1,13 @@
 """From what became of each job to the figures that people ask for."""
 
-import dataclasses
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from clusterwright.model.cluster import NodeGroup
 from clusterwright.model.run import HourlyQueue, QueueSummary, Run, RunSpec, RunStatus
 from clusterwright.twin.kernel import Outcome, Record, Setting
 from clusterwright.units import (
@@ -48,14 +49,10 @@ def summarise(
     wall_s: Seconds = 0.0,
 ) -> Run:
     """Return the summary of a run."""
+    bills = _bills(outcome, power)
     queues = tuple(dict.fromkeys(job.queue for job in outcome.jobs))
-    everyone = _queue("all", outcome, None)
-    energy, cost, carbon = _energy(outcome, power)
-    fields = {
-        field: getattr(everyone, field)
-        for field in (one.name for one in dataclasses.fields(QueueSummary))
-        if field != "name"
-    }
+    whole = _Bill(*(math.fsum(column) for column in zip(*bills.values(), strict=True)))
+    everyone = _figures(outcome, None, whole)
     return Run(
         name=name,
         spec=RunSpec(
@@ -68,46 +65,56 @@ def summarise(
             hours=_hours(outcome),
             log_digest=outcome.log.digest(),
         ),
-        items=tuple(_queue(queue, outcome, queue) for queue in queues),
+        items=tuple(
+            QueueSummary(name=queue, **_figures(outcome, queue, bills[queue])) for queue in queues
+        ),
         status=RunStatus(
-            **fields,
+            **everyone,
             num_dropped_rows=num_dropped_rows,
             num_events=len(outcome.log),
-            energy_j=energy,
-            cost_usd=cost,
-            carbon_g=carbon,
             wall_s=wall_s,
         ),
     )
 
 
-def _queue(name: str, outcome: Outcome, queue: str | None) -> QueueSummary:
+class _Bill(NamedTuple):
+    """Energy with its cost and its carbon."""
+
+    energy_j: float
+    cost_usd: float
+    carbon_g: float
+
+
+def _figures(outcome: Outcome, queue: str | None, bill: _Bill) -> dict[str, Any]:
     mine = [
-        record
+        (job, record)
         for job, record in zip(outcome.jobs, outcome.records, strict=True)
         if queue is None or job.queue == queue
     ]
-    done = [record for record in mine if not math.isnan(record.end_s)]
+    done = [record for _, record in mine if not math.isnan(record.end_s)]
     waits = np.array([record.waited_s for record in done] or [0.0])
     p50, p95, p99 = (float(one) for one in np.percentile(waits, [50, 95, 99]))
     allocated = _allocated(outcome, queue)
-    return QueueSummary(
-        name=name,
-        num_jobs=len(done),
-        num_unfinished=len(mine) - len(done),
-        avg_jct_s=_mean([record.end_s - record.submit_s for record in done]),
-        avg_wait_s=float(waits.mean()),
-        p50_wait_s=p50,
-        p95_wait_s=p95,
-        p99_wait_s=p99,
-        makespan_s=_makespan(done),
-        gpu_utilization_fraction=allocated * outcome.useful,
-        gpu_allocation_fraction=allocated,
-        goodput_fraction=outcome.useful,
-        num_preemptions=sum(record.num_preemptions for record in mine),
-        num_interruptions=sum(record.num_interruptions for record in mine),
-        num_guarantees_broken=0,
-    )
+    held = math.fsum(record.held_s * job.quanta for job, record in mine)
+    lost = math.fsum(record.lost_s * job.quanta for job, record in mine)
+    goodput = max(0.0, 1 - lost / held) if held else 1.0
+    return {
+        "num_jobs": len(done),
+        "num_unfinished": len(mine) - len(done),
+        "avg_jct_s": _mean([record.end_s - record.submit_s for record in done]),
+        "avg_wait_s": float(waits.mean()),
+        "p50_wait_s": p50,
+        "p95_wait_s": p95,
+        "p99_wait_s": p99,
+        "makespan_s": _makespan(done),
+        "gpu_utilization_fraction": allocated * goodput,
+        "gpu_allocation_fraction": allocated,
+        "goodput_fraction": goodput,
+        "num_preemptions": sum(record.num_preemptions for _, record in mine),
+        "num_interruptions": sum(record.num_interruptions for _, record in mine),
+        "num_guarantees_broken": None,
+        **bill._asdict(),
+    }
 
 
 def _mean(values: Sequence[float]) -> float:
@@ -135,12 +142,19 @@ def _allocated(outcome: Outcome, queue: str | None) -> float:
     return min(1.0, used / capacity)
 
 
+def _groups_of(outcome: Outcome, partition: str) -> list[NodeGroup]:
+    """Return the nodes of a partition: those of a queue, or all of one kind when queues share."""
+    shared = {"all-gpus": True, "all-cpus": False}
+    own = [g for g in outcome.cluster.groups if g.queue == partition]
+    if own or partition not in shared:
+        return own
+    return [g for g in outcome.cluster.groups if bool(g.gpus_per_node) == shared[partition]]
+
+
 def _hours(outcome: Outcome) -> tuple[HourlyQueue, ...]:
     found = []
     for name in outcome.usage.queues:
-        groups = [g for g in outcome.cluster.groups if g.queue == name or name.startswith("all-")]
-        if name.startswith("all-"):
-            groups = [g for g in groups if bool(g.gpus_per_node) == (name == "all-gpus")]
+        groups = _groups_of(outcome, name)
         total = sum(g.num_nodes * g.quanta for g in groups)
         used = outcome.usage.quanta_s(name) / (total or 1) / SECONDS_PER_HOUR
         found.append(
@@ -156,23 +170,58 @@ def _hours(outcome: Outcome) -> tuple[HourlyQueue, ...]:
     return tuple(found)
 
 
-def _energy(outcome: Outcome, power: Power | None) -> tuple[float, float, float]:
-    """Return energy, its cost and its carbon, hour by hour at that hour's price."""
-    if power is None:
-        return 0.0, 0.0, 0.0
+def _bills(outcome: Outcome, power: Power | None) -> Mapping[str, _Bill]:
+    """Return energy, cost and carbon of each queue; they sum to the facility's.
+
+    A queue pays for the nodes that it owns, idle or busy; queues that share nodes pay for them by
+    what they held. What storage, network and management draw is shared in proportion to that.
+    """
+    queues = tuple(dict.fromkeys(job.queue for job in outcome.jobs))
+    bills = dict.fromkeys(queues, _Bill(0.0, 0.0, 0.0))
+    if power is None or not queues:
+        return bills
+    for name in outcome.usage.queues:
+        groups = _groups_of(outcome, name)
+        payers = tuple(q for q in queues if any(g.queue == q for g in groups)) or queues
+        held = {queue: _held_quanta_s(outcome, queue) for queue in payers}
+        _charge(bills, _hourly_bill(outcome, power, name, 0.0), held)
+    drawn = {queue: bill.energy_j for queue, bill in bills.items()}
+    _charge(bills, _hourly_bill(outcome, power, "", power.other_power_w), drawn)
+    return bills
+
+
+def _charge(bills: dict[str, _Bill], bill: _Bill, shares: Mapping[str, float]) -> None:
+    """Add a bill to those of the queues by their shares; evenly when all are zero."""
+    whole = math.fsum(shares.values())
+    for queue, share in shares.items():
+        part = share / whole if whole else 1 / len(shares)
+        sums = (mine + part * more for mine, more in zip(bills[queue], bill, strict=True))
+        bills[queue] = _Bill(*sums)
+
+
+def _held_quanta_s(outcome: Outcome, queue: str) -> float:
+    return math.fsum(
+        record.held_s * job.quanta
+        for job, record in zip(outcome.jobs, outcome.records, strict=True)
+        if job.queue == queue
+    )
+
+
+def _hourly_bill(outcome: Outcome, power: Power, partition: str, steady_w: float) -> _Bill:
+    """Return what a partition's nodes, or something that draws steadily, cost hour by hour."""
     hours = max(1, math.ceil(outcome.end_s / SECONDS_PER_HOUR))
     lasts = np.full(hours, SECONDS_PER_HOUR)
     lasts[-1] = outcome.end_s - (hours - 1) * SECONDS_PER_HOUR
-    joules = power.other_power_w * lasts
-    for name in outcome.usage.queues:
-        groups = [g for g in outcome.cluster.groups if g.queue == name]
+    joules = steady_w * lasts
+    groups = _groups_of(outcome, partition)
+    total = sum(g.num_nodes * g.quanta for g in groups)
+    if total:
         nameplate = sum(g.num_nodes * g.node_power_w for g in groups)
-        total = sum(g.num_nodes * g.quanta for g in groups)
-        used = outcome.usage.quanta_s(name)[:hours] / total if total else np.zeros(hours)
+        used = outcome.usage.quanta_s(partition)[:hours] / total
         used = np.pad(used, (0, hours - used.size))
         step = power.busy_fraction - power.idle_fraction
         joules = joules + nameplate * (power.idle_fraction * lasts + step * used)
     joules = joules * power.pue_ratio
     price = np.resize(np.array(power.price_usd_per_j), hours)
     carbon = np.resize(np.array(power.carbon_g_per_j), hours)
-    return float(joules.sum()), float(joules @ price), float(joules @ carbon)
+    return _Bill(float(joules.sum()), float(joules @ price), float(joules @ carbon))

@@ -58,7 +58,9 @@ def _facts(context: Context, run: Run) -> Facts:
         Fact(
             name=words("twin.guarantees"),
             value=Cell(
-                text=f"{status.num_guarantees_broken:,}",
+                text="–"
+                if status.num_guarantees_broken is None
+                else f"{status.num_guarantees_broken:,}",
                 status="bad" if status.num_guarantees_broken else "",
             ),
         ),
