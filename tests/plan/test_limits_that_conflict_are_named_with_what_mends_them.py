@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 from tests.plan.conftest import ROOT, demand_of
 
-from clusterwright import plan
-from clusterwright.model.demand import Hall, Limits, Site
+from clusterwright import documents, plan
+from clusterwright.model.demand import Demand, Hall, Limits, Site
 
 
 @pytest.fixture
@@ -78,3 +78,54 @@ def test_a_design_within_its_limits_names_no_relaxation(demand, parts):
     design = plan.plan(demand, parts)
     assert design.status.conflicts == ()
     assert design.status.relaxations == ()
+
+
+def read(workloads, head=""):
+    text = f"apiVersion: clusterwright/v1\nkind: Demand\nname: x\n{head}workloads: [{workloads}]\n"
+    return documents.read(text, Demand)
+
+
+def test_a_deadline_that_no_number_of_accelerators_meets_is_a_result(parts):
+    demand = read("{training: a, model: llama-3.1-405b, tokens: 100 T, within: 1 h}")
+    design = plan.plan(demand, parts)
+    assert [one.limit for one in design.status.conflicts] == ["workloads[0].within"]
+    chosen = next(one for one in design.spec.compute.strategies if one.chosen)
+    assert chosen.dp <= chosen.num_global_batch  # every copy of the model has a sequence
+
+
+def test_the_storage_plane_takes_a_larger_switch_when_three_levels_are_too_few(parts):
+    demand = read(
+        "{training: a, model: llama-3.1-405b, tokens: 60 T, within: 1000 d, accelerators: 200000}",
+        "limits: {accelerators: [H100], fabric: infiniband}\n",
+    )
+    plane = plan.plan(demand, parts).spec.fabric.planes.storage
+    assert plane.num_endpoints > 65_536
+    assert plane.radix == 128
+
+
+def test_a_demand_without_accelerators_buys_none_and_chooses_none(parts):
+    design = plan.plan(read("{processing: p, input: 1 TB/day, core: 20 MB/s}"), parts)
+    assert design.status.feasible
+    assert sum(pool.num_accelerators for pool in design.spec.compute.pools) == 0
+    assert "accelerator" not in {one.what for one in design.spec.choices}
+
+
+def test_a_campaign_on_a_fleet_leaves_people_their_slices(parts):
+    head = "fleet: [{accelerator: A100-80GB, accelerators: 64}]\n"
+    training = "{training: a, model: llama-2-7b, tokens: 100 B, within: 20 d}"
+    alone = plan.plan(read(training, head), parts)
+    shared = plan.plan(read(training + ", {seats: s, people: 28, gpu: 1g.10gb}", head), parts)
+    taken = [
+        next(one for one in design.spec.compute.strategies if one.chosen).num_accelerators
+        for design in (alone, shared)
+    ]
+    assert taken == [64, 56]
+
+
+def test_a_stated_rack_limit_binds_a_rack_scale_system(parts):
+    head = "limits: {accelerators: [GB200]}\nsite: {cooling: liquid, rack_power: 80 kW}\n"
+    campaign = "{training: a, model: llama-3.1-70b, tokens: 1 T, within: 30 d}"
+    design = plan.plan(read(campaign, head), parts)
+    assert "site.rack_power" in {one.limit for one in design.status.conflicts}
+    free = plan.plan(read(campaign, head.replace(", rack_power: 80 kW", "")), parts)
+    assert free.status.feasible

@@ -52,21 +52,32 @@ def compute_plane(
     return _plane(words, switch, speed, tree, attached, rails=rails)
 
 
-def storage_plane(attachments: Sequence[Attachment], switch: Switch) -> Plane:
+def storage_plane(
+    attachments: Sequence[Attachment], switch: Switch, switches: Iterable[Switch] = ()
+) -> Plane:
     """Return the Ethernet plane for storage and business traffic.
 
     Ports slower than the switch's share one of its ports through a splitter; devices of different
-    kinds do not share.
+    kinds do not share. Where three levels of the switch are too few, the slowest Ethernet switch of
+    `switches` takes its place that reaches all, its ports split to the same speed.
+
+    Raises
+    ------
+    UsageError
+        If no switch does.
     """
     attached = [one for one in attachments if one.num_devices and one.num_ports]
     if not attached:
         return empty_plane()
-    endpoints = sum(switch_ports(one, switch.port_bytes_per_s) for one in attached)
-    tree = fat_tree(endpoints, switch.num_ports)
+    speed = switch.port_bytes_per_s
+    endpoints = sum(switch_ports(one, speed) for one in attached)
+    if endpoints > most_endpoints(switch.num_ports):
+        switch = _fitting(switches, "ethernet", speed, endpoints, 1.0)
+    tree = fat_tree(endpoints, switch.num_ports * int(switch.port_bytes_per_s // speed))
     return _plane(
         _LEVEL_WORDS[tree.levels],
         switch,
-        switch.port_bytes_per_s,
+        speed,
         tree,
         attached,
         num_cables=sum(one.num_devices * one.num_ports for one in attached),

@@ -9,7 +9,7 @@ from clusterwright.model.facility import Facility
 from clusterwright.model.network import Fabric
 from clusterwright.model.reliability import Reliability
 from clusterwright.model.storage import Storage
-from clusterwright.units import Fraction, GramsPerYear, InUnit, Seconds, Usd, Watts
+from clusterwright.units import GramsPerYear, InUnit, Ratio, Seconds, Usd, Watts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,8 +144,8 @@ class Conflict:
     """What the demand allows or asks, as people write it."""
     reached: str
     """What the design comes to."""
-    shortfall_fraction: Fraction | None = None
-    """How much is missing, as a share of what is asked, at most 1; absent without one."""
+    shortfall_ratio: Ratio | None = None
+    """How much is missing, as a share of what is asked; absent where no number says it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

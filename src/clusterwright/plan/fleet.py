@@ -116,10 +116,14 @@ def _train_on(
     campaigns: Sequence[tuple[Training, TrainingWork]],
     kinds: Sequence[Kind],
 ) -> Trained:
-    """Train on the kind of the fleet with the most peak, all of it unless the demand says less."""
+    """Train on the kind with the most peak, on the whole servers that people's slices leave."""
     if not campaigns:
         return Trained(load=Load(), strategies=(), reliability=None)
-    accelerator, server, count, _ = max(
-        kinds, key=lambda kind: kind[2] * max(kind[0].peak_flop_per_s.values())
+    number = max(
+        range(len(kinds)), key=lambda n: kinds[n][2] * max(kinds[n][0].peak_flop_per_s.values())
     )
-    return train(terms, catalog, campaigns, accelerator, server, count)
+    accelerator, server, count, _ = kinds[number]
+    seats = [one for one in terms.demand.workloads if isinstance(one, Seats)]
+    left = count - _seat_gpus(seats, kinds, catalog).get(number, 0)
+    whole = max(1, left // server.num_accelerators) * server.num_accelerators
+    return train(terms, catalog, campaigns, accelerator, server, min(whole, count))

@@ -43,7 +43,9 @@ def conflicts(draft: Draft, terms: Terms) -> tuple[Conflict, ...]:
             limit=one.path,
             asked=_said(one.asked, one.alias),
             reached=_said(one.reached, one.alias),
-            shortfall_fraction=min(1.0, one.reached / one.asked - 1) if one.asked else None,
+            shortfall_ratio=one.reached / one.asked - 1
+            if one.asked and math.isfinite(one.reached)
+            else None,
         )
         for one in _broken(draft, terms)
     ]

@@ -40,6 +40,7 @@ def build_fabric(
     storage_plane = fabric.storage_plane(
         _storage_ports(pools, tiers, catalog),
         catalog.switch(catalog.default_text("plan.storage_switch")),
+        catalog.switches.values(),
     )
     management_plane = fabric.management_plane(
         _management_ports(

@@ -1,7 +1,7 @@
 """Demand in, design out: candidates drawn, weighed, one taken, every reason kept."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -21,7 +21,7 @@ from clusterwright.model.design import (
     DesignStatus,
     Rejected,
 )
-from clusterwright.model.work import Training
+from clusterwright.model.work import Experiments, Inference, Seats, Simulation, Training
 from clusterwright.plan import claims, pareto
 from clusterwright.plan.draft import Draft, draft
 from clusterwright.plan.ledger import ledger
@@ -87,6 +87,8 @@ def _candidates(terms: Terms, catalog: Catalog) -> list[_Candidate]:
     if terms.demand.fleet:
         given = catalog.accelerator(terms.demand.fleet[0].accelerator)
         accelerators, allowed = [given], {given.name}
+    elif not needs_accelerators(terms.demand):
+        accelerators, kinds = [terms.allowed[0]], kinds[:1]  # nothing hangs on the choice
     found = []
     for accelerator in accelerators:
         for kind in kinds:
@@ -108,8 +110,17 @@ def _candidates(terms: Terms, catalog: Catalog) -> list[_Candidate]:
     return found
 
 
+def needs_accelerators(demand: Demand) -> bool:
+    """Return whether any workload of a demand runs on accelerators."""
+    return any(
+        isinstance(one, Training | Experiments | Seats | Inference)
+        or (isinstance(one, Simulation) and one.case.num_gpus > 0)
+        for one in demand.workloads
+    )
+
+
 def _order(candidates: Sequence[_Candidate], terms: Terms, catalog: Catalog) -> list[int]:
-    """Return candidates from best to worst: feasible, allowed, then by the objective."""
+    """Return candidates from best to worst: feasible ones by the objective, others by shortfall."""
     points = _points(candidates)
     margin = 1 + catalog.default("plan.estimate_margin", Fraction)
     guessed = np.array([_estimated(one, catalog) for one in candidates])
@@ -117,13 +128,14 @@ def _order(candidates: Sequence[_Candidate], terms: Terms, catalog: Catalog) -> 
     ranks = pareto.ranked(points, [one.feasible for one in candidates], terms.demand.objective)
     place = {index: rank for rank, index in enumerate(ranks)}
 
-    def key(index: int) -> tuple[bool, bool, bool, int, int]:
+    def key(index: int) -> tuple[bool, bool, bool, int, float, int]:
         one = candidates[index]
         return (
             not one.feasible,
             not one.allowed,
             one.draft is None,
             len(one.broken),
+            sum(1.0 if c.shortfall_ratio is None else c.shortfall_ratio for c in one.broken),
             place[index],
         )
 
@@ -219,29 +231,7 @@ def _choices(
         if one.accelerator != best.accelerator:
             per_accelerator.setdefault(one.accelerator, one)
     fabrics = [one for one in others if one.accelerator == best.accelerator]
-    found = [
-        Choice(
-            what="accelerator",
-            chosen=best.accelerator,
-            reason=_why_best(best, terms, goal),
-            rejected=tuple(
-                Rejected(candidate=name, reason=_why_not(one, work))
-                for name, one in per_accelerator.items()
-            ),
-        ),
-        Choice(
-            what="compute fabric",
-            chosen=f"{best.kind}: {work.fabric.planes.compute.switch or 'none needed'}",
-            reason=(
-                "the only kind that the demand allows"
-                if len(terms.fabrics) == 1
-                else f"best by {goal} among the kinds allowed"
-            ),
-            rejected=tuple(
-                Rejected(candidate=one.kind, reason=_why_not(one, work)) for one in fabrics
-            ),
-        ),
-    ]
+    found = _hardware_choices(terms, best, work, per_accelerator, fabrics, goal)
     for name in dict.fromkeys(one.workload for one in work.workforce.strategies):
         shown = [one for one in work.workforce.strategies if one.workload == name]
         found.append(
@@ -276,6 +266,41 @@ def _choices(
             )
         )
     return tuple(found)
+
+
+def _hardware_choices(
+    terms: Terms,
+    best: _Candidate,
+    work: Draft,
+    per_accelerator: Mapping[str, _Candidate],
+    fabrics: Sequence[_Candidate],
+    goal: str,
+) -> list[Choice]:
+    if not needs_accelerators(terms.demand):
+        return []
+    return [
+        Choice(
+            what="accelerator",
+            chosen=best.accelerator,
+            reason=_why_best(best, terms, goal),
+            rejected=tuple(
+                Rejected(candidate=name, reason=_why_not(one, work))
+                for name, one in per_accelerator.items()
+            ),
+        ),
+        Choice(
+            what="compute fabric",
+            chosen=f"{best.kind}: {work.fabric.planes.compute.switch or 'none needed'}",
+            reason=(
+                "the only kind that the demand allows"
+                if len(terms.fabrics) == 1
+                else f"best by {goal} among the kinds allowed"
+            ),
+            rejected=tuple(
+                Rejected(candidate=one.kind, reason=_why_not(one, work)) for one in fabrics
+            ),
+        ),
+    ]
 
 
 def _strategy_name(one: Strategy) -> str:

@@ -128,7 +128,9 @@ def _settled(
         if fixed is None:
             needed = compute.accelerators_needed(work, hardware, goodput_fraction=goodput)
             wanted = compute.rounded_up(
-                needed,
+                # Every copy of the model needs a sequence of the batch: more copies find no work,
+                # and a deadline that would take them is missed, which `limits` then says.
+                min(needed, float(replica * work.num_global_batch)),
                 num_per_server=hardware.num_per_server,
                 unit_servers=unit if hardware.num_per_server <= unit else 1,
                 replica=replica,

@@ -280,8 +280,8 @@ def _conflicts(context: Context) -> Table:
                 Cell(text=context.say(one.reached), status="bad"),
                 Cell(
                     text=words("number.none")
-                    if one.shortfall_fraction is None
-                    else show(one.shortfall_fraction, units.Fraction)
+                    if one.shortfall_ratio is None
+                    else show(one.shortfall_ratio, units.Fraction)
                 ),
             )
             for one in context.design.status.conflicts
