@@ -95,7 +95,7 @@ def test_a_deadline_that_no_number_of_accelerators_meets_is_a_result(parts):
 
 def test_the_storage_plane_takes_a_larger_switch_when_three_levels_are_too_few(parts):
     demand = read(
-        "{training: a, model: llama-3.1-405b, tokens: 60 T, within: 1000 d, accelerators: 200000}",
+        "{training: a, model: llama-3.1-405b, tokens: 60 T, within: 1000 d, accelerators: 250000}",
         "limits: {accelerators: [H100], fabric: infiniband}\n",
     )
     plane = plan.plan(demand, parts).spec.fabric.planes.storage
