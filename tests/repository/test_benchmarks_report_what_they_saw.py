@@ -1,5 +1,6 @@
 """The benchmark runner says what is absent or failed rather than timing it."""
 
+import resource
 import sys
 from pathlib import Path
 
@@ -33,8 +34,10 @@ def test_the_answer_no_is_an_answer():
 def test_peak_memory_is_that_of_the_child():
     held = 200 * 2**20
     large = bench.measure(bench.Case("large", (sys.executable, "-c", f"bytearray({held})")))
-    # The interpreter itself takes some 10 MiB on top.
-    assert held < large.peak_bytes < 1.2 * held
+    # The interpreter itself takes some 10 MiB on top; and a child begins as a copy of this process,
+    # so that what it reports is never less than what this one holds.
+    mine = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    assert held < large.peak_bytes < max(1.2 * held, 1.2 * mine)
 
 
 def test_every_row_has_as_many_cells_as_the_title():
