@@ -203,6 +203,21 @@ def test_faults_of_rows_are_told_all_at_once(call, tmp_path):
         assert f"rows.csv:{line}" in err
 
 
+def test_the_report_shows_a_run_that_simulate_printed(files, call, tmp_path):
+    _, out, _ = call(
+        *("simulate", str(files / "before"), "--demand", WORKED, "--days", "2", "-o", "json")
+    )
+    month = tmp_path / "month.json"
+    month.write_text(out, encoding="utf-8")
+    code, page, _ = call("report", str(files / "before"), "--run", str(month))
+    assert code == 0
+    without = call("report", str(files / "before"))[1]
+    assert page.count("<svg") > without.count("<svg")
+    code, _, err = call("report", str(files / "before"), "--run", str(files / "before/design.yaml"))
+    assert code == 2
+    assert "kind: Simulation" in err
+
+
 def test_sarif_is_what_scanners_read(call, tmp_path):
     demand = tmp_path / "centre.yaml"
     demand.write_text("apiVersion: clusterwright/v1\nkind: Demand\nname: x\nworkload: []\n")

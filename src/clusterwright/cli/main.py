@@ -59,8 +59,8 @@ COMMANDS: Sequence[tuple[str, str, str]] = (
     (
         "report",
         "Write the report of a design again, for example in another language.",
-        "clusterwright report build/design.yaml --out report.html\n"
-        "clusterwright report build/design.yaml --lang zh --out bericht.html",
+        "clusterwright report build/design.yaml --run month.json --out report.html\n"
+        "clusterwright report build/design.yaml --lang zh --out report-zh.html",
     ),
     (
         "catalog",

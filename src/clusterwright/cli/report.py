@@ -6,16 +6,19 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from clusterwright import documents
 from clusterwright import report as reporting
 from clusterwright.cli import files, load
 from clusterwright.cli.common import Common
 from clusterwright.cli.progress import Progress
 from clusterwright.errors import ExitCode
+from clusterwright.model.run import Run
 
 
 def report(
     design: str,
     *,
+    run: Annotated[str | None, Parameter(name="--run")] = None,
     out: Annotated[str, Parameter(name="--out")] = "-",
     lang: str = "en",
     dry_run: Annotated[bool, Parameter(negative=())] = False,
@@ -27,6 +30,8 @@ def report(
     ----------
     design
         The design (`design.yaml`), the directory it is in, or `-` for stdin.
+    run
+        A run of the twin to show in it: what `simulate -o json` printed, or month.json of the demo.
     out
         File to write; `-` is stdout.
     lang
@@ -37,7 +42,8 @@ def report(
     common = common or Common()
     reporting.check_language(lang)
     with Progress(common).step("building the report"):
-        page = reporting.html(load.design(design), lang=lang)
+        shown = None if run is None else documents.read(files.read_bytes(run), Run, file=run)
+        page = reporting.html(load.design(design), shown, lang=lang)
     if dry_run:
         return ExitCode.OK
     if out == "-":
