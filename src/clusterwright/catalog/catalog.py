@@ -13,6 +13,9 @@ from clusterwright.model.market import (
     InferenceThroughput,
     Preset,
     Region,
+    Software,
+    StepError,
+    StepFactor,
 )
 from clusterwright.model.parts import (
     Accelerator,
@@ -75,6 +78,12 @@ class Catalog:
     """Audited inference throughput."""
     presets: Mapping[str, Preset]
     """Models."""
+    software: Mapping[str, Software]
+    """Training software by generation."""
+    step_factors: Mapping[str, StepFactor]
+    """Calibrated numbers of the step-time model."""
+    step_errors: Mapping[str, StepError]
+    """How wrong that model was, by regime."""
     defaults: Mapping[str, Default]
     """Values where the demand says nothing."""
 

@@ -36,6 +36,9 @@ _TABLES: Mapping[str, type] = {
     "efficiencies": market.Efficiency,
     "inference": market.InferenceThroughput,
     "presets": market.Preset,
+    "software": market.Software,
+    "step_factors": market.StepFactor,
+    "step_errors": market.StepError,
     "defaults": market.Default,
 }
 _PROVENANCE = ("source", "certainty", "uncertain")

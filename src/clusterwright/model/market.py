@@ -5,9 +5,11 @@ from typing import Literal
 
 from clusterwright.model.parts import Provenance
 from clusterwright.units import (
+    Bytes,
     Count,
     Fraction,
     GramsPerJoule,
+    InUnit,
     TokensPerSecond,
     UsdPerAcceleratorHour,
     UsdPerJoule,
@@ -115,6 +117,122 @@ class Preset:
     """Width of the residual stream."""
     sequence_length: int
     """Tokens of a training sequence."""
+    heads: int
+    """Query heads."""
+    kv_heads: int
+    """Key and value heads."""
+    head_size: int
+    """Width of a head; of latent attention, of its part without position."""
+    ffn: int
+    """Width of a dense block's MLP."""
+    gated: bool
+    """Whether the MLP has a gate."""
+    vocab: int
+    """Size of the vocabulary."""
+    window: int = 0
+    """Tokens that a windowed block looks back; 0 for none."""
+    windowed_fraction: Fraction = 0.0
+    """Share of the blocks that are windowed."""
+    activation_bytes: Bytes = 0.0
+    """Bytes a unit of MLP width of an activation of several kernels; 0 for a fused one."""
+    experts: int = 0
+    """Routed experts of a mixture block; 0 for a dense model."""
+    topk: int = 0
+    """Experts that a token visits."""
+    expert_ffn: int = 0
+    """Width of one expert."""
+    shared_ffn: int = 0
+    """Width of the experts that every token visits, in all."""
+    dense_layers: int = 0
+    """Blocks of a mixture model that are dense."""
+    query_rank: int = 0
+    """Width of the latent query of multi-head latent attention; 0 for other attention."""
+    key_value_rank: int = 0
+    """Width of its latent key and value."""
+    rope_size: int = 0
+    """Width of its part of a head with position."""
+    value_size: int = 0
+    """Width of its value heads."""
+    predicted_layers: int = 0
+    """Further blocks that predict the token after the next."""
+    provenance: Provenance
+    """Where the figures come from."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Software:
+    """Training software of one generation: what it overlaps, fuses and takes as default."""
+
+    name: str
+    """Name in the catalogue."""
+    title: str
+    """Name that people use."""
+    released: str
+    """When, as year and month: `2025-04`."""
+    family: Literal["megatron", "fsdp", "core"]
+    """Class that it shares a factor with: first Megatron line, fully sharded, Megatron Core."""
+    words: str
+    """What a row's software, source or notes say when it was this one; `|` between alternatives."""
+    attention: Literal["scores", "flash1", "sdpa", "fused"]
+    """Attention kernels: scores in memory, first fused ones, PyTorch's, the vendor's."""
+    traffic: Literal["old", "new", "eager"]
+    """How norms, activations and casts are fused."""
+    accumulate: Literal["half", "fused", "unfused"]
+    """How gradients of micro-batches are summed: in 16 bits, within the product, after it."""
+    overlaps: bool
+    """Whether communication runs beside other work."""
+    whole_messages_fraction: Fraction
+    """Share of the messages between stages that every tensor-parallel rank sends whole."""
+    repeats_products: bool
+    """Whether selective recomputation repeats products too."""
+    recompute: Literal["none", "selective", "full"]
+    """Recomputation where nothing is said."""
+    sequence_parallel: bool
+    """Sequence parallelism where nothing is said."""
+    zero_stage: int
+    """What data-parallel ranks share out where nothing is said."""
+    gradient_width: int
+    """Bytes in which a gradient is kept and reduced."""
+    sequence_length: int
+    """Tokens of a sequence where nothing is said."""
+    provenance: Provenance
+    """Where the figures come from."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepFactor:
+    """One calibrated number of the step-time model."""
+
+    name: str
+    """Name, such as `gemm.8`."""
+    unit: str
+    """Unit of value and prior; empty for a plain number."""
+    value: InUnit
+    """What it is taken as."""
+    prior: InUnit
+    """What physics or a document says before any run is looked at; above zero."""
+    spread_fraction: Fraction
+    """How far the value may reasonably be from that, as a natural logarithm; 0 keeps it fixed."""
+    meaning: str
+    """What it scales."""
+    provenance: Provenance
+    """Where the figures come from."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepError:
+    """How wrong the step-time model was in one regime, on families it had not seen."""
+
+    name: str
+    """Regime: software family, architecture, bits, dense or mixture; `*` for any."""
+    num_rows: int
+    """Measured rows behind it."""
+    num_families: int
+    """Families of rows behind it."""
+    median_fraction: Fraction
+    """Median of the absolute errors."""
+    bar_fraction: Fraction
+    """What two of three rows stay within."""
     provenance: Provenance
     """Where the figures come from."""
 

@@ -78,6 +78,10 @@ class Accelerator:
     """Who makes it."""
     release_year: int
     """Year of release."""
+    architecture: str
+    """Generation of its compute units, such as `hopper`."""
+    num_compute_units: int | None = None
+    """Units that tiles of a matrix product are handed to (SM, CU); absent when none is known."""
     memory_bytes: Bytes
     """Size of its memory."""
     memory_speed_bytes_per_s: BytesPerSecond
