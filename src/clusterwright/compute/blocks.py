@@ -1,0 +1,317 @@
+"""What one transformer block of one micro-batch costs on one rank: kernels, bytes and messages.
+
+Legend: T tokens of a micro-batch on one context-parallel rank, h hidden, q and kv widths of all
+query and key heads, f width of the MLP, t tensor-parallel ranks; a block of a mixture model is the
+mean of its dense and its mixture blocks. Backward times hold both the gradient of the input and of
+the weights.
+
+Source of the division of work: Korthikanti et al., "Reducing Activation Recomputation in Large
+Transformer Models", 2022, sections 4 and 5; of experts: Megatron Core's mixture layer as described
+in its documentation.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from clusterwright.compute import counts
+from clusterwright.compute.columns import Array, Layouts, Machines, Stacks, Transformers
+from clusterwright.compute.kernels import attention_s, gemm_s, stream_s
+from clusterwright.fabric import collectives
+
+_ACTIVATION_BYTES = 2.0
+_NORM_BYTES = 28.0
+"""Bytes a token and hidden unit of two norms, two residual sums and what is kept of dropout."""
+_MLP_BYTES = 4.0
+"""Bytes a token and unit of MLP width (a gate counts as width) to read and write the activation."""
+_QKV_BYTES = 4.0
+"""Bytes a token and unit of query, key and value to add bias, turn and lay them out."""
+_ROUTED_BYTES = 12.0
+"""Bytes a routed token and hidden unit to sort, send, collect and sum it."""
+_DENSE_KERNELS = 16.0
+"""Launches of a dense block's forward pass."""
+_MIXTURE_KERNELS = 30.0
+"""Further launches of a mixture block's forward pass; each local expert adds four."""
+_CAST_BYTES = 3.0
+"""Bytes to turn one 16-bit element into a narrower format, forward and for the backward pass."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Blocks:
+    """Seconds of one block and one micro-batch, forward (`_f`) and backward (`_b`)."""
+
+    gemm_f: Array
+    gemm_b: Array
+    attention_f: Array
+    attention_b: Array
+    stream_f: Array
+    stream_b: Array
+    launch_f: Array
+    launch_b: Array
+    tp_f: Array
+    tp_b: Array
+    ep_f: Array
+    ep_b: Array
+    cp_f: Array
+    cp_b: Array
+    vocab_f: Array
+    """The vocabulary's product and loss, once for a micro-batch on the last stage."""
+    vocab_b: Array
+    host_f: Array
+    """Time the host needs to launch the block's forward pass."""
+
+
+def tokens_of(model: Transformers, layout: Layouts) -> Array:
+    """Return the tokens of one micro-batch on one rank."""
+    return np.asarray(layout.micro_batch * model.seq_len / layout.cp)
+
+
+def query_width(model: Transformers) -> Array:
+    """Return the width of all query heads, the part with position included."""
+    latent = model.heads * (model.head_size + model.rope_size)
+    return np.asarray(np.where(model.kv_rank > 0, latent, model.heads * model.head_size))
+
+
+def blocks(model: Transformers, machine: Machines, stack: Stacks, layout: Layouts) -> Blocks:
+    """Return what one block of one micro-batch costs.
+
+    Parameters
+    ----------
+    model, machine, stack, layout
+        Columns that broadcast to one shape (n,).
+    """
+    tokens = tokens_of(model, layout)
+    gemm_f, gemm_b, cast = _products(model, machine, stack, layout, tokens)
+    attention_f, attention_b = _attention(model, machine, stack, layout)
+    moved = _moved(model, stack, layout, tokens)
+    narrow = machine.operand_bytes < 2.0
+    cast_s = np.where(narrow, stream_s(cast, machine, stack), 0.0)
+    mixture = _mixture(model)
+    local = np.maximum(model.experts / layout.ep, 1.0)
+    kernels = _DENSE_KERNELS + mixture * (_MIXTURE_KERNELS + 4.0 * local)
+    launch_f = kernels * stack.kernel_s
+    common, spread = counts.block_parameters(model)
+    held = common / layout.tp + spread / (layout.ep * layout.expert_tp)
+    added = held * stack.accumulate_bytes / machine.memory_bytes_per_s
+    tp_f = _tensor_messages(model, machine, stack, layout, tokens)
+    ep_f = _expert_messages(model, machine, stack, layout, tokens)
+    cp_f = _context_messages(model, machine, stack, layout, tokens)
+    vocab_f, vocab_b = _vocabulary(model, machine, stack, layout, tokens)
+    slow = stack.slowdown
+    return Blocks(
+        gemm_f=gemm_f * slow,
+        gemm_b=gemm_b * slow,
+        attention_f=attention_f * slow,
+        attention_b=attention_b * slow,
+        stream_f=(stream_s(moved, machine, stack) + cast_s) * slow,
+        stream_b=(1.6 * stream_s(moved, machine, stack) + cast_s) * slow + added,
+        launch_f=launch_f,
+        launch_b=2.0 * launch_f,
+        tp_f=tp_f,
+        tp_b=tp_f,
+        ep_f=ep_f,
+        ep_b=ep_f,
+        cp_f=cp_f,
+        cp_b=2.0 * cp_f,
+        vocab_f=vocab_f * slow,
+        vocab_b=vocab_b * slow,
+        host_f=stack.host_s * (1.0 + mixture),
+    )
+
+
+def _mixture(model: Transformers) -> Array:
+    """Return the share of blocks that are mixtures of experts."""
+    return np.asarray(np.where(model.experts > 0, 1.0 - model.dense_layers / model.layers, 0.0))
+
+
+def _products(
+    model: Transformers, machine: Machines, stack: Stacks, layout: Layouts, tokens: Array
+) -> tuple[Array, Array, Array]:
+    """Return forward and backward time of the block's products, and the bytes cast for them."""
+    t, h = layout.tp, model.hidden
+    forward, backward, cast = np.asarray(0.0), np.asarray(0.0), np.asarray(0.0)
+
+    def add(
+        n: Array,
+        k: Array,
+        *,
+        m: Array = tokens,
+        groups: Array | float = 1.0,
+        share: Array | float = 1,
+    ) -> None:
+        nonlocal forward, backward, cast
+        once = gemm_s(m, n, k, machine, groups=groups)
+        twice = gemm_s(m, k, n, machine, groups=groups) + gemm_s(n, k, m, machine, groups=groups)
+        forward = forward + share * once
+        backward = backward + share * twice
+        cast = cast + share * _CAST_BYTES * m * (n + k) * groups
+
+    latent = model.kv_rank > 0
+    if np.any(latent):
+        heads = model.heads / t
+        share = np.where(latent, 1.0, 0.0)
+        add(np.maximum(model.q_rank, 1.0), h, share=share)
+        add(heads * (model.head_size + model.rope_size), np.maximum(model.q_rank, 1.0), share=share)
+        add(model.kv_rank + model.rope_size, h, share=share)
+        add(
+            heads * (model.head_size + model.value_size),
+            np.maximum(model.kv_rank, 1.0),
+            share=share,
+        )
+        add(h, heads * np.maximum(model.value_size, 1.0), share=share)
+    if not np.all(latent):
+        share = np.where(latent, 0.0, 1.0)
+        width = model.heads * model.head_size
+        add((width + 2.0 * model.kv_heads * model.head_size) / t, h, share=share)
+        add(h, width / t, share=share)
+    mixture = _mixture(model)
+    if np.any(mixture < 1):
+        add(model.ffn * (1.0 + model.gated) / t, h, share=1 - mixture)
+        add(h, model.ffn / t, share=1 - mixture)
+    if np.any(mixture > 0):
+        experts = np.maximum(model.experts, 1.0)
+        local = np.maximum(experts / layout.ep, 1.0)
+        mine = tokens * layout.expert_tp / t * np.maximum(model.topk, 1.0) * model.imbalance
+        wide = np.maximum(model.expert_ffn, 1.0) / layout.expert_tp
+        rows = mine / local
+        narrow = mixture * (1.0 + stack.narrow_width / wide)
+        add(wide * (1.0 + model.gated), h, m=rows, groups=local, share=narrow)
+        add(h, wide, m=rows, groups=local, share=narrow)
+        shared = np.maximum(model.shared_ffn, 1.0) / t
+        some = mixture * (model.shared_ffn > 0)
+        add(shared * (1.0 + model.gated), h, share=some)
+        add(h, shared, share=some)
+    return forward, backward, cast
+
+
+def _attention(
+    model: Transformers, machine: Machines, stack: Stacks, layout: Layouts
+) -> tuple[Array, Array]:
+    """Return forward and backward time of scores, softmax and values."""
+    heads = model.heads / layout.tp
+    mine = model.seq_len / layout.cp
+    inside = np.where(model.kv_rank > 0, model.head_size + model.rope_size, model.head_size)
+    out = np.where(model.kv_rank > 0, model.value_size, model.head_size)
+    fused = stack.fused_attention > 0
+
+    def both(span: Array) -> tuple[Array, Array]:
+        seen = np.where(model.causal > 0, _seen(span, model.seq_len), span)
+        counted = np.where(fused, seen, model.seq_len)
+        scores = layout.micro_batch * heads * mine * counted
+        flop = 2.0 * scores * (inside + out)
+        one = attention_s(flop, scores, inside, counted, machine, stack, backward=False)
+        two = attention_s(flop, scores, inside, counted, machine, stack, backward=True)
+        return one, two
+
+    full = both(np.asarray(model.seq_len, dtype=float))
+    if not np.any(model.windowed > 0):
+        return full
+    short = both(np.minimum(np.where(model.window > 0, model.window, np.inf), model.seq_len))
+    share = model.windowed
+    return (
+        (1 - share) * full[0] + share * short[0],
+        (1 - share) * full[1] + share * short[1],
+    )
+
+
+def _seen(span: Array, seq_len: Array) -> Array:
+    """Return how many tokens an average token looks back on within a window."""
+    return np.asarray(span * (1.0 - span / (2.0 * seq_len)))
+
+
+def _moved(model: Transformers, stack: Stacks, layout: Layouts, tokens: Array) -> Array:
+    """Return bytes that a forward pass reads and writes outside products and attention."""
+    t = layout.tp
+    split = np.where(layout.sequence_parallel > 0, t, 1.0)
+    heads = query_width(model) + 2.0 * model.kv_heads * model.head_size
+    mixture = _mixture(model)
+    width = (1 - mixture) * model.ffn + mixture * (model.topk * model.expert_ffn + model.shared_ffn)
+    moved = tokens * (
+        _NORM_BYTES * model.hidden / split
+        + _QKV_BYTES * heads / t
+        + (_MLP_BYTES + model.activation_bytes) * width * (1.0 + model.gated) / t
+    )
+    routed = (
+        tokens * layout.expert_tp / t * model.topk * model.hidden * _ROUTED_BYTES * stack.routed
+    )
+    return np.asarray(moved + np.where(mixture > 0, mixture * routed, 0.0))
+
+
+def _vocabulary(
+    model: Transformers, machine: Machines, stack: Stacks, layout: Layouts, tokens: Array
+) -> tuple[Array, Array]:
+    """Return time of the vocabulary's product, softmax and loss."""
+    n, h = model.vocab / layout.tp, model.hidden
+    forward = gemm_s(tokens, n, h, machine, narrow=False)
+    backward = gemm_s(tokens, h, n, machine, narrow=False)
+    backward = backward + gemm_s(n, h, tokens, machine, narrow=False)
+    # 16-bit logits, 32-bit logits, their softmax: read and written once each way.
+    loss = stream_s(tokens * n * 12.0, machine, stack)
+    embed = stream_s(tokens * h * 6.0, machine, stack)
+    return forward + loss + embed, backward + loss + embed
+
+
+def reach(
+    machine: Machines, stack: Stacks, ranks: Array, stride: Array
+) -> tuple[Array, Array, Array]:
+    """Return bandwidth, latency and ranks in a domain of a group of equal distance.
+
+    Ranks `stride` apart form a ring. Within the domain it runs at the scale-up links; beyond, each
+    domain's share of the ring may use the network ports of all its ranks.
+    """
+    inside = np.clip(np.floor(machine.scaleup_domain / stride), 1.0, ranks)
+    up = machine.scaleup_bytes_per_s * stack.scaleup_fraction
+    out = machine.scaleout_bytes_per_s * stack.scaleout_fraction
+    within = inside >= ranks
+    bandwidth = np.where(within, up, np.minimum(up, inside * out))
+    latency = np.where(within, machine.scaleup_latency_s, machine.scaleout_latency_s)
+    return bandwidth, latency, inside
+
+
+def _tensor_messages(
+    model: Transformers, machine: Machines, stack: Stacks, layout: Layouts, tokens: Array
+) -> Array:
+    """Return time of the two reductions of a forward pass (the backward pass has two as well)."""
+    bandwidth, latency, _ = reach(machine, stack, layout.tp, np.asarray(1.0))
+    size = tokens * model.hidden * _ACTIVATION_BYTES
+    one = collectives.all_reduce_ring_s(layout.tp, size, bandwidth, latency)
+    # Where experts are not split over the tensor-parallel ranks, a mixture block gathers once less.
+    mixture = np.where(layout.expert_tp < layout.tp, _mixture(model), 0.0)
+    return np.asarray(np.where(layout.tp > 1, (2.0 - mixture) * one, 0.0))
+
+
+def _expert_messages(
+    model: Transformers, machine: Machines, stack: Stacks, layout: Layouts, tokens: Array
+) -> Array:
+    """Return time of sending tokens to their experts and back, forward."""
+    mixture = _mixture(model)
+    if not np.any(mixture > 0):
+        return np.asarray(0.0)
+    _, latency, inside = reach(machine, stack, layout.ep, layout.expert_tp)
+    mine = tokens * layout.expert_tp / layout.tp * model.topk * model.imbalance
+    size = mine * model.hidden * _ACTIVATION_BYTES
+    near = size * (inside - 1) / layout.ep
+    far = size * (layout.ep - inside) / layout.ep
+    # A token for several experts of one other domain crosses the network once and is copied there.
+    domains = np.maximum(layout.ep / inside, 1.0)
+    visits = np.maximum(model.topk, 1.0)
+    once = domains * (1.0 - (1.0 - 1.0 / domains) ** visits) / visits
+    send = near / (machine.scaleup_bytes_per_s * stack.scaleup_fraction)
+    send = send + far * once / (machine.scaleout_bytes_per_s * stack.scaleout_fraction)
+    send = send + latency * np.log2(np.maximum(layout.ep, 1.0))
+    return np.asarray(np.where(layout.ep > 1, 2.0 * mixture * send, 0.0))
+
+
+def _context_messages(
+    model: Transformers, machine: Machines, stack: Stacks, layout: Layouts, tokens: Array
+) -> Array:
+    """Return time of passing keys and values round the context-parallel ranks, forward."""
+    bandwidth, latency, _ = reach(machine, stack, layout.cp, layout.tp)
+    width = np.where(
+        model.kv_rank > 0,
+        model.heads * (model.head_size + model.rope_size + model.value_size),
+        2.0 * model.kv_heads * model.head_size,
+    )
+    size = tokens * layout.cp * width / layout.tp * _ACTIVATION_BYTES
+    ring = collectives.all_gather_s(layout.cp, size, bandwidth, latency)
+    return np.asarray(np.where(layout.cp > 1, ring, 0.0))

@@ -1,0 +1,132 @@
+"""Predictions for rows: the step model applied, with its error bar and what it stands on."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from clusterwright.catalog import Catalog
+from clusterwright.compute import rows as reading
+from clusterwright.compute.blocks import blocks
+from clusterwright.compute.columns import Array
+from clusterwright.compute.footprint import Footprint, footprint
+from clusterwright.compute.stack import Case, apply, bits_of, setting
+from clusterwright.compute.steptime import Steps, steps
+from clusterwright.model.market import StepError
+
+PREDICTED = (
+    "predicted_step_time_s",
+    "predicted_tokens_per_s_per_gpu",
+    "predicted_tflops_per_gpu",
+    "predicted_mfu_fraction",
+    "predicted_peak_memory_bytes",
+    "fits",
+    "error_bar_fraction",
+    "reason",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Predictions:
+    """What the model says of runs, each array of shape (n,)."""
+
+    step: Steps
+    memory: Footprint
+    step_s: Array
+    tokens_per_s_per_gpu: Array
+    flop_per_s_per_gpu: Array
+    mfu_fraction: Array
+
+
+def values_of(catalog: Catalog) -> Array:
+    """Return the calibrated factors as an array in the catalogue's order."""
+    return np.asarray([one.value for one in catalog.step_factors.values()])
+
+
+def predict(runs: Sequence[reading.Run], catalog: Catalog) -> Predictions:
+    """Return predictions for runs, at least one."""
+    model, layout = reading.transformers(runs), reading.layouts(runs)
+    given = setting([run.case for run in runs], catalog.step_factors)
+    machine, stack = apply(given, values_of(catalog))
+    step = steps(model, machine, stack, layout, blocks(model, machine, stack, layout))
+    gpus = layout.tp * layout.pp * layout.dp * layout.cp
+    seconds = step.step_s
+    rate = reading.model_flop_of_step(model, layout) / (seconds * gpus)
+    return Predictions(
+        step=step,
+        memory=footprint(model, stack, layout),
+        step_s=seconds,
+        tokens_per_s_per_gpu=reading.tokens_of_step(model, layout) / (seconds * gpus),
+        flop_per_s_per_gpu=rate,
+        mfu_fraction=rate / machine.gemm_flop_per_s,
+    )
+
+
+def estimate_rows(
+    rows: Sequence[Mapping[str, str]], catalog: Catalog, *, file: str
+) -> list[dict[str, object]]:
+    """Return rows with predictions added; unknown columns pass through.
+
+    Raises
+    ------
+    InvalidInput
+        With every cell that is no number.
+    """
+    numbers = reading.read_numbers(rows, file=file)
+    read = [reading.read_run(row, n, catalog) for row, n in zip(rows, numbers, strict=True)]
+    runs = [run for run in read if isinstance(run, reading.Run)]
+    found = predict(runs, catalog) if runs else None
+    answers: list[dict[str, object]] = []
+    place = 0
+    for row, run in zip(rows, read, strict=True):
+        answer: dict[str, object] = {**row, **dict.fromkeys(PREDICTED, "")}
+        if isinstance(run, reading.Unread) or found is None:
+            answer["reason"] = run.reason if isinstance(run, reading.Unread) else ""
+        else:
+            answer.update(_answer(run, found, place, catalog))
+            place += 1
+        answers.append(answer)
+    return answers
+
+
+def error_of(case: Case, catalog: Catalog) -> tuple[StepError, bool]:
+    """Return the error of the nearest regime, and whether it is the case's own."""
+    kind = case.accelerator.architecture.partition("-")[0]
+    bits = min(bits_of(case.precision), 16)
+    shape = "mixture" if case.mixture else "dense"
+    family = case.software.family
+    own = f"{family} {kind} {bits} {shape}"
+    for name in (own, f"{family} {kind} * {shape}", f"{family} * * {shape}", f"* * * {shape}"):
+        if name in catalog.step_errors:
+            return catalog.step_errors[name], name == own
+    return catalog.step_errors["*"], False
+
+
+def _answer(
+    run: reading.Run, found: Predictions, place: int, catalog: Catalog
+) -> dict[str, object]:
+    error, own = error_of(run.case, catalog)
+    memory = found.memory.total_bytes[place]
+    said = [f"software {run.case.software.name}", *run.filled]
+    if not own:
+        said.append(f"outside what was checked; error of the regime {error.name!r}")
+    return {
+        "predicted_step_time_s": _digits(found.step_s[place]),
+        "predicted_tokens_per_s_per_gpu": _digits(found.tokens_per_s_per_gpu[place]),
+        "predicted_tflops_per_gpu": _tera(found.flop_per_s_per_gpu[place]),
+        "predicted_mfu_fraction": _digits(found.mfu_fraction[place]),
+        "predicted_peak_memory_bytes": float(round(memory)),
+        "fits": bool(memory <= run.case.accelerator.memory_bytes),
+        "error_bar_fraction": error.bar_fraction,
+        "reason": "; ".join(said),
+    }
+
+
+def _digits(value: float) -> float:
+    return float(f"{value:.6g}")
+
+
+def _tera(flop_per_s: float) -> float:
+    from clusterwright.units import FlopPerSecond, parse
+
+    return _digits(flop_per_s / parse("1 TFLOP/s", FlopPerSecond))
