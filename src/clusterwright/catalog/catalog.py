@@ -16,6 +16,7 @@ from clusterwright.model.market import (
     Software,
     StepError,
     StepFactor,
+    TrainingSystem,
 )
 from clusterwright.model.parts import (
     Accelerator,
@@ -80,6 +81,8 @@ class Catalog:
     """Models."""
     software: Mapping[str, Software]
     """Training software by generation."""
+    training_systems: Mapping[str, TrainingSystem]
+    """Machines of published runs."""
     step_factors: Mapping[str, StepFactor]
     """Calibrated numbers of the step-time model."""
     step_errors: Mapping[str, StepError]

@@ -37,6 +37,7 @@ _TABLES: Mapping[str, type] = {
     "inference": market.InferenceThroughput,
     "presets": market.Preset,
     "software": market.Software,
+    "training_systems": market.TrainingSystem,
     "step_factors": market.StepFactor,
     "step_errors": market.StepError,
     "defaults": market.Default,

@@ -26,8 +26,15 @@ _MLP_BYTES = 4.0
 """Bytes a token and unit of MLP width (a gate counts as width) to read and write the activation."""
 _QKV_BYTES = 4.0
 """Bytes a token and unit of query, key and value to add bias, turn and lay them out."""
-_ROUTED_BYTES = 12.0
-"""Bytes a routed token and hidden unit to sort, send, collect and sum it."""
+_ROUTED_BYTES = 30.0
+"""Bytes a routed token and hidden unit: sort, send, lay out for each expert, collect, weigh, sum.
+
+Six passes of reading and writing 16 bits, the last in 32; padding and uneven rows on top of that.
+"""
+_LOSS_BYTES = 12.0
+"""Bytes a logit, each way, of a loss that is fused."""
+_PLAIN_LOSS_BYTES = 26.0
+"""Bytes a logit, each way, of one that is not: maximum, difference, exponential, sum, quotient."""
 _DENSE_KERNELS = 16.0
 """Launches of a dense block's forward pass."""
 _MIXTURE_KERNELS = 30.0
@@ -81,7 +88,7 @@ def blocks(model: Transformers, machine: Machines, stack: Stacks, layout: Layout
         Columns that broadcast to one shape (n,).
     """
     tokens = tokens_of(model, layout)
-    gemm_f, gemm_b, cast = _products(model, machine, stack, layout, tokens)
+    gemm_f, gemm_b, cast = _products(model, machine, layout, tokens)
     attention_f, attention_b = _attention(model, machine, stack, layout)
     moved = _moved(model, stack, layout, tokens)
     narrow = machine.operand_bytes < 2.0
@@ -125,7 +132,7 @@ def _mixture(model: Transformers) -> Array:
 
 
 def _products(
-    model: Transformers, machine: Machines, stack: Stacks, layout: Layouts, tokens: Array
+    model: Transformers, machine: Machines, layout: Layouts, tokens: Array
 ) -> tuple[Array, Array, Array]:
     """Return forward and backward time of the block's products, and the bytes cast for them."""
     t, h = layout.tp, model.hidden
@@ -174,9 +181,8 @@ def _products(
         mine = tokens * layout.expert_tp / t * np.maximum(model.topk, 1.0) * model.imbalance
         wide = np.maximum(model.expert_ffn, 1.0) / layout.expert_tp
         rows = mine / local
-        narrow = mixture * (1.0 + stack.narrow_width / wide)
-        add(wide * (1.0 + model.gated), h, m=rows, groups=local, share=narrow)
-        add(h, wide, m=rows, groups=local, share=narrow)
+        add(wide * (1.0 + model.gated), h, m=rows, groups=local, share=mixture)
+        add(h, wide, m=rows, groups=local, share=mixture)
         shared = np.maximum(model.shared_ffn, 1.0) / t
         some = mixture * (model.shared_ffn > 0)
         add(shared * (1.0 + model.gated), h, share=some)
@@ -201,7 +207,8 @@ def _attention(
         flop = 2.0 * scores * (inside + out)
         one = attention_s(flop, scores, inside, counted, machine, stack, backward=False)
         two = attention_s(flop, scores, inside, counted, machine, stack, backward=True)
-        return one, two
+        cut = np.where((layout.cp > 1) & (layout.cp_gather == 0), stack.ring_attention, 1.0)
+        return one / cut, two / cut
 
     full = both(np.asarray(model.seq_len, dtype=float))
     if not np.any(model.windowed > 0):
@@ -245,10 +252,13 @@ def _vocabulary(
     forward = gemm_s(tokens, n, h, machine, narrow=False)
     backward = gemm_s(tokens, h, n, machine, narrow=False)
     backward = backward + gemm_s(n, h, tokens, machine, narrow=False)
-    # 16-bit logits, 32-bit logits, their softmax: read and written once each way.
-    loss = stream_s(tokens * n * 12.0, machine, stack)
+    # 16-bit logits, 32-bit logits, their softmax: read and written once each way where the loss is
+    # one kernel; once for each operation where it is not.
+    loss = np.where(stack.fused_attention > 0, _LOSS_BYTES, _PLAIN_LOSS_BYTES)
+    loss_s = stream_s(tokens * n * loss, machine, stack)
     embed = stream_s(tokens * h * 6.0, machine, stack)
-    return forward + loss + embed, backward + loss + embed
+    added = n * h * stack.accumulate_bytes / machine.memory_bytes_per_s
+    return forward + loss_s + embed, backward + loss_s + embed + added
 
 
 def reach(

@@ -28,6 +28,7 @@ _FAMILY_ROWS = 20.0  # rows above which a family's weight grows slower than its 
 _BAR = 0.68  # share of the rows that an error bar holds
 _FEWEST = 4  # rows that a regime needs for an error of its own
 _ROUNDS = 30
+_MOVE = 1e-5  # of a factor's logarithm, to see which way the errors go
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,15 +156,21 @@ def fit(found: Scored, catalog: Catalog, rows: npt.NDArray[np.intp]) -> Array:
     target, weight = np.log(found.seconds[rows]), found.weights[rows] / _NOISE
 
     def residuals(moved: Array) -> Array:
-        logs = prior.copy()
-        logs[free] = moved
+        logs = np.broadcast_to(prior, (*moved.shape[:-1], len(prior))).copy()
+        logs[..., free] = moved
         error = (np.log(seconds_of(found, np.exp(logs), rows)) - target) * weight
         # Pseudo-Huber: square for errors within the noise, linear beyond.
         robust = np.sign(error) * np.sqrt(2.0 * (np.sqrt(1.0 + error**2) - 1.0))
-        return np.concatenate([robust, (moved - prior[free]) / spread[free]])
+        return np.concatenate([robust, (moved - prior[free]) / spread[free]], axis=-1)
+
+    def slopes(moved: Array) -> Array:
+        # All factors moved one by one, in a single call of the model.
+        moves = np.vstack([moved, moved + _MOVE * np.eye(len(free))])
+        there = residuals(moves)
+        return np.asarray(((there[1:] - there[0]) / _MOVE).T)
 
     result = least_squares(
-        residuals, prior[free], x_scale=np.minimum(spread[free], 1.0), max_nfev=_ROUNDS
+        residuals, prior[free], slopes, x_scale=np.minimum(spread[free], 1.0), max_nfev=_ROUNDS
     )
     logs = prior.copy()
     logs[free] = result.x

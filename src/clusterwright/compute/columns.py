@@ -168,6 +168,8 @@ class Stacks(_Columns):
     """1 where scores stay on the chip (flash attention), 0 where they go through memory."""
     attention_fraction: Array
     """Share of the 16-bit peak that attention reaches on long sequences."""
+    ring_attention: Array
+    """Speed of attention that is cut into the blocks of a ring, relative to whole, 0–1."""
     score_traffic: Array
     """Bytes through memory for one score, forward, where attention is not fused."""
     traffic: Array
@@ -178,6 +180,8 @@ class Stacks(_Columns):
     """Time in which the host prepares a dense block's forward pass; no block runs faster."""
     accumulate_bytes: Array
     """Bytes through memory to add one parameter's gradient of a micro-batch to the sum."""
+    logit_bytes: Array
+    """Bytes a logit that output and loss hold at their fullest."""
     selective: Array
     """Share of a block's products that selective recomputation repeats."""
     step_s: Array
@@ -202,8 +206,6 @@ class Stacks(_Columns):
     """Share of the messages between stages that is hidden."""
     pp_whole: Array
     """Share of the messages between stages that every tensor-parallel rank sends whole."""
-    narrow_width: Array
-    """Width of an expert at which its products take twice the time of one wide product."""
     ep_hidden: Array
     """Share of the expert all-to-all that is hidden."""
     cp_hidden: Array

@@ -69,7 +69,7 @@ def footprint(model: Transformers, stack: Stacks, layout: Layouts) -> Footprint:
     kept = kept_bytes(model, stack, layout)
     first_kept = kept * inner * _in_flight(layout, micro, 0.0)
     last_kept = kept * last * _in_flight(layout, micro, layout.pp - 1.0)
-    logits = logits_bytes(model, layout)
+    logits = tokens_of(model, layout) * model.vocab / layout.tp * stack.logit_bytes
     working = _working_bytes(model, stack, layout, kept)
     alone = layout.pp == 1
     first = _states(layout, first_held, block) + first_kept + np.where(alone, logits, 0.0)
@@ -98,10 +98,12 @@ def kept_bytes(model: Transformers, stack: Stacks, layout: Layouts) -> Array:
     t = layout.tp
     split = np.where(layout.sequence_parallel > 0, t, 1.0)
     whole = _whole_bytes(model, stack, layout, tokens)
-    # Selective recomputation drops the scores where they are kept at all, and, where the software
-    # repeats products, their results.
+    # Selective recomputation drops the scores where they are kept at all; where the software repeats
+    # products, it keeps the block's input, what attention gives, and every second product's result.
     scores = _scores_bytes(model, stack, layout)
-    selective = whole * (1.0 - 0.9 * stack.selective)
+    heads = 4.0 * query_width(model) + 2.0 * model.kv_heads * model.head_size
+    second = tokens * (4.0 * model.hidden / split + (heads + 2.0 * _mlp_width(model)) / t)
+    selective = np.where(stack.selective > 0, np.minimum(second, whole), whole)
     full = 2.0 * tokens * model.hidden / split
     kept = np.where(
         layout.recompute > 1, full, np.where(layout.recompute > 0, selective, whole + scores)
@@ -110,17 +112,12 @@ def kept_bytes(model: Transformers, stack: Stacks, layout: Layouts) -> Array:
     return np.asarray(share * kept + (1.0 - share) * (whole + scores))
 
 
-def logits_bytes(model: Transformers, layout: Layouts) -> Array:
-    """Return the logits of one micro-batch in 16 bits, in 32 bits, and their gradient."""
-    return np.asarray(tokens_of(model, layout) * model.vocab / layout.tp * 10.0)
-
-
 def _whole_bytes(model: Transformers, stack: Stacks, layout: Layouts, tokens: Array) -> Array:
     """Return what a block keeps when nothing is computed again, scores left out."""
     t = layout.tp
     split = np.where(layout.sequence_parallel > 0, t, 1.0)
     share = counts.mixture_layers(model) / model.layers
-    width = (1 - share) * model.ffn + share * (model.topk * model.expert_ffn + model.shared_ffn)
+    width = _mlp_width(model)
     heads = query_width(model)
     # Inputs of two norms and of the two products behind them; query, key, value and the output of
     # attention; both sides of the activation, twice with a gate; dropout masks of one byte.
@@ -129,6 +126,13 @@ def _whole_bytes(model: Transformers, stack: Stacks, layout: Layouts, tokens: Ar
     mlp = 2.0 * width * (2.0 + model.gated) / t
     routed = share * 4.0 * model.topk * model.hidden * layout.expert_tp / t
     return np.asarray(tokens * (region + inside + mlp + routed))
+
+
+def _mlp_width(model: Transformers) -> Array:
+    """Return the units of MLP that a token passes in the mean block."""
+    share = counts.mixture_layers(model) / model.layers
+    routed = model.topk * model.expert_ffn + model.shared_ffn
+    return np.asarray((1 - share) * model.ffn + share * routed)
 
 
 def _scores_bytes(model: Transformers, stack: Stacks, layout: Layouts) -> Array:

@@ -16,6 +16,7 @@ from clusterwright.catalog import Catalog
 from clusterwright.compute import counts
 from clusterwright.compute.columns import Array, Layouts, Transformers
 from clusterwright.compute.stack import Case, peak_flop_per_s, released
+from clusterwright.compute.told import software_of, system_of
 from clusterwright.errors import Fault, InvalidInput, UnknownName
 from clusterwright.model.market import Preset, Software
 from clusterwright.model.parts import Accelerator
@@ -117,7 +118,7 @@ def read_run(
         accelerator = _accelerator(taken, catalog)
         preset = _preset(row.get("model", ""), catalog)
         software = software_of(row, accelerator, catalog)
-        case = _case(taken, accelerator, software, preset)
+        case = _case(taken, accelerator, software, preset, catalog)
         peak_flop_per_s(accelerator, case.precision)
     except UnknownName as error:
         return Unread(str(error))
@@ -128,34 +129,6 @@ def read_run(
     if isinstance(layout, Unread):
         return layout
     return Run(case, model, layout, tuple(taken.filled))
-
-
-def software_of(row: Mapping[str, str], accelerator: Accelerator, catalog: Catalog) -> Software:
-    """Return the software that a row names, or that its source tells, or a stated default.
-
-    Raises
-    ------
-    UnknownName
-        If the row has a column `software` with a name that the catalogue does not have.
-    """
-    named = row.get("software", "").strip()
-    if named:
-        if named not in catalog.software:
-            raise UnknownName.of("software", named, catalog.software)
-        return catalog.software[named]
-    told = " ".join(row.get(name, "") for name in ("source", "notes", "family", "id")).casefold()
-    best, longest = None, 0
-    for software in catalog.software.values():
-        for alternative in software.words.split("|"):
-            words = alternative.split("&")
-            if all(word in told for word in words) and len(alternative) > longest:
-                best, longest = software, len(alternative)
-    if best is not None:
-        return best
-    new = accelerator.architecture not in ("volta", "ampere", "turing")
-    if "fsdp" in told:
-        return catalog.software["torchtitan-2024" if new else "llm-foundry-2023"]
-    return catalog.software["megatron-core-2024" if new else "megatron-lm-2022"]
 
 
 def transformers(runs: Sequence[Run]) -> Transformers:
@@ -226,7 +199,13 @@ def _preset(name: str, catalog: Catalog) -> Preset | None:
         return None
 
 
-def _case(row: _Row, accelerator: Accelerator, software: Software, preset: Preset | None) -> Case:
+def _case(
+    row: _Row,
+    accelerator: Accelerator,
+    software: Software,
+    preset: Preset | None,
+    catalog: Catalog,
+) -> Case:
     precision = row.text.get("precision", "").strip().casefold()
     precision = _PRECISIONS.get(precision, precision)
     if not precision:
@@ -242,13 +221,19 @@ def _case(row: _Row, accelerator: Accelerator, software: Software, preset: Prese
         # Some sources state what a simulator was given, which is less than the links of the part.
         row.filled.append(f"intra_node_bw of {accelerator.name} (the stated one is below it)")
         scaleup = None
+    scaleout = _stated_link(row, "inter_node_bw_GBps_per_gpu")
+    system = system_of(row.text, catalog)
+    if scaleout is None and system is not None:
+        scaleout = system.nic_bytes_per_s
+        row.filled.append(f"inter_node_bw of {system.title}")
     return Case(
         accelerator=accelerator,
         software=software,
         precision=precision,
         mixture=experts > 1,
+        many_experts=experts >= _COARSE_EXPERTS,
         scaleup_bytes_per_s=scaleup,
-        scaleout_bytes_per_s=_stated_link(row, "inter_node_bw_GBps_per_gpu"),
+        scaleout_bytes_per_s=scaleout,
     )
 
 

@@ -18,7 +18,8 @@ from clusterwright.model.parts import Accelerator
 _BITS = {"fp32": 32, "tf32": 32, "bf16": 16, "fp16": 16, "fp8": 8, "mxfp8": 8, "fp4": 4, "nvfp4": 4}
 _PEAKS = {"mxfp8": "fp8", "nvfp4": "fp4"}
 _NEW_HOST = 2024.0  # launches got cheaper with CUDA graphs and compiled PyTorch
-_TREND_FROM = 2026.0  # year at which the trend factors are one
+_TREND_FROM = 2026.0  # year at which the trend of mixtures is one
+_RIPE = 20.0  # years after which nothing is left of a generation's first software
 _UNITS = 128  # compute units where none are known: what makes tiles of 128 by 128 fill one wave
 
 
@@ -34,6 +35,8 @@ class Case:
     """Number format of the linear layers: fp32, tf32, bf16, fp16, fp8, mxfp8, fp4, nvfp4."""
     mixture: bool = False
     """Whether the model is a mixture of experts."""
+    many_experts: bool = False
+    """Whether its experts are many and narrow, so that recipes leave each whole."""
     scaleup_bytes_per_s: float | None = None
     """Scale-up bandwidth per direction where the accelerator's own is not meant."""
     scaleout_bytes_per_s: float | None = None
@@ -118,11 +121,12 @@ def apply(given: Setting, values: Array) -> tuple[Machines, Stacks]:
     given
         A setting of n cases.
     values
-        Value of each factor, shape (num_factors,), in the order of the setting's names.
+        Value of each factor, shape (num_factors,), in the order of the setting's names; with more
+        dimensions before it, (k, num_factors), the columns are of shape (k, n).
     """
-    padded = np.append(values, 1.0)
+    padded = np.concatenate([values, np.ones((*values.shape[:-1], 1))], axis=-1)
     fixed = given.fixed
-    role = {name: padded[position] for name, position in given.roles.items()}
+    role = {name: padded[..., position] for name, position in given.roles.items()}
     reference = np.where(role["power.reference"] == 1.0, fixed["power"], role["power.reference"])
     power = (fixed["power"] / reference) ** role["power.exponent"]
     measured = np.where(fixed["measured"] > 0, fixed["measured"], role["gemm.measured"])
@@ -144,28 +148,29 @@ def apply(given: Setting, values: Array) -> tuple[Machines, Stacks]:
         scaleout_latency_s=role["latency.scaleout"],
     )
     overlaps = fixed["overlaps"] > 0
-    trend = role["trend.architecture"] * role["trend.mixture"]
+    early = 1.0 + role["early"] * np.exp(-fixed["ripened"] / role["early.lasts"])
     stacks = Stacks(
         fused_attention=fixed["fused"],
         attention_fraction=np.minimum(role["attention"], 0.95) * power,
+        ring_attention=np.minimum(role["ring"], 1.0),
         score_traffic=role["scores.traffic"],
         traffic=role["traffic"],
         kernel_s=role["kernel"],
         host_s=role["host"] * np.where(fixed["mixture"] > 0, role["host.mixture"], 1.0),
         accumulate_bytes=role["accumulate"],
+        logit_bytes=fixed["logit"],
         selective=np.where(fixed["repeats"] > 0, role["selective.products"], 0.0),
         step_s=role["step.constant"],
-        slowdown=role["family"] * role["software"] * trend ** -fixed["age"],
+        slowdown=role["software"] * early * role["trend.mixture"] ** -fixed["trend"],
         scaleup_fraction=np.minimum(role["link.scaleup"], 1.0),
         scaleout_fraction=np.minimum(role["link.scaleout"], 1.0),
         tp_hidden=np.where(overlaps, np.minimum(role["hidden.tp"], 0.95), 0.0),
         dp_hidden=np.minimum(role["hidden.dp"], 0.95),
-        routed=role["routed"],
+        routed=role["routed"] * role["routed.plain"],
         fsdp_hidden=np.minimum(role["hidden.fsdp"], 1.0),
         contention=np.minimum(role["contention"], 1.0),
         pp_hidden=1.0 - np.minimum(role["visible.pp"], 1.0),
         pp_whole=fixed["whole"],
-        narrow_width=role["narrow"],
         ep_hidden=np.minimum(role["hidden.ep"], 0.95),
         cp_hidden=np.minimum(role["hidden.cp"], 1.0),
         context_bytes=role["memory.context"],
@@ -200,6 +205,7 @@ def _numbers(case: Case) -> dict[str, float]:
     scaleup = case.scaleup_bytes_per_s or part.scaleup_bytes_per_s or part.nic_bytes_per_s
     scaleout = case.scaleout_bytes_per_s or part.nic_bytes_per_s or part.scaleup_bytes_per_s
     core = software.family == "core"
+    ripened = released(software) - case.accelerator.architecture_year - 0.5
     return {
         "peak": peak_flop_per_s(part, case.precision),
         "peak16": peak16,
@@ -215,9 +221,11 @@ def _numbers(case: Case) -> dict[str, float]:
         "mixture": float(case.mixture),
         "fused": float(software.attention != "scores"),
         "repeats": float(software.repeats_products),
+        "logit": float(software.logit_width),
         "whole": software.whole_messages_fraction,
         "overlaps": float(software.overlaps),
-        "age": float(np.clip(released(software) - _TREND_FROM, -1.5, 1.0)) if core else 0.0,
+        "trend": float(np.clip(released(software) - _TREND_FROM, -1.5, 1.0)) if core else 0.0,
+        "ripened": _RIPE if software.tuned else float(np.clip(ripened, 0.0, _RIPE)),
     }
 
 
@@ -239,7 +247,11 @@ def _wanted(case: Case) -> dict[str, tuple[str, ...]]:
         "gemm": (f"gemm.{bits}",),
         "gemm.own": (f"gemm.{bits}.{kind}",),
         "gemm.mx": ("gemm.mx",) if case.precision == "mxfp8" else (),
-        "attention": (f"attention.{attention}", "attention.other"),
+        "attention": (
+            f"attention.{attention}.{kind}",
+            f"attention.{attention}",
+            "attention.other",
+        ),
         "scores.traffic": ("scores.traffic",),
         "traffic": (f"traffic.{software.traffic}",),
         "kernel": (f"kernel.{host}",),
@@ -248,10 +260,10 @@ def _wanted(case: Case) -> dict[str, tuple[str, ...]]:
         "accumulate": (f"accumulate.{software.accumulate}",),
         "selective.products": ("selective.products",),
         "step.constant": ("step.constant",),
-        "family": (f"family.{software.family}",),
         "software": (f"software.{software.name}",),
-        "trend.architecture": ("trend.blackwell",) if kind == "blackwell" else (),
-        "trend.mixture": ("trend.mixture",) if case.mixture else (),
+        "early": ("early",),
+        "early.lasts": ("early.lasts",),
+        "trend.mixture": ("trend.mixture",) if case.many_experts else (),
         "link.scaleup": ("link.scaleup",),
         "link.scaleout": ("link.scaleout",),
         "latency.scaleup": ("latency.scaleup",),
@@ -259,12 +271,13 @@ def _wanted(case: Case) -> dict[str, tuple[str, ...]]:
         "hidden.tp": ("hidden.tp",),
         "hidden.dp": ("hidden.dp",) if software.overlaps else ("hidden.dp.old",),
         "hidden.fsdp": ("hidden.fsdp",),
-        "hidden.ep": ("hidden.ep",),
+        "hidden.ep": ("hidden.ep.overlapped" if software.experts == "overlapped" else "hidden.ep",),
         "hidden.cp": ("hidden.cp",),
         "visible.pp": ("visible.pp",),
         "contention": ("contention.fsdp",) if software.family == "fsdp" else ("contention.core",),
         "routed": ("routed",),
-        "narrow": ("narrow.16",) if bits == 16 else ("narrow.8",),
+        "routed.plain": ("routed.plain",) if software.experts == "plain" else (),
+        "ring": ("attention.ring",) if software.attention == "sdpa" else (),
         "memory.context": ("memory.context",),
         "memory.fragmentation": ("memory.fragmentation",),
     }

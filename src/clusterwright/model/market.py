@@ -6,6 +6,7 @@ from typing import Literal
 from clusterwright.model.parts import Provenance
 from clusterwright.units import (
     Bytes,
+    BytesPerSecond,
     Count,
     Fraction,
     GramsPerJoule,
@@ -181,6 +182,10 @@ class Software:
     """How gradients of micro-batches are summed: in 16 bits, within the product, after it."""
     overlaps: bool
     """Whether communication runs beside other work."""
+    tuned: bool
+    """Whether it was tuned by hand for the run, as benchmark submissions are."""
+    experts: Literal["plain", "fused", "overlapped"]
+    """Dispatcher of routed tokens: several kernels, fused, or beside other micro-batches."""
     whole_messages_fraction: Fraction
     """Share of the messages between stages that every tensor-parallel rank sends whole."""
     repeats_products: bool
@@ -193,8 +198,26 @@ class Software:
     """What data-parallel ranks share out where nothing is said."""
     gradient_width: int
     """Bytes in which a gradient is kept and reduced."""
+    logit_width: int
+    """Bytes a logit that output and loss hold at their fullest; fewer where they are one kernel."""
     sequence_length: int
     """Tokens of a sequence where nothing is said."""
+    provenance: Provenance
+    """Where the figures come from."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainingSystem:
+    """A machine that published runs used, for what their rows leave open."""
+
+    name: str
+    """Name in the catalogue."""
+    title: str
+    """Name that people use."""
+    words: str
+    """What a row's source or notes say when it was this one; `|` between alternatives."""
+    nic_bytes_per_s: BytesPerSecond
+    """Network bandwidth of one accelerator, per direction."""
     provenance: Provenance
     """Where the figures come from."""
 

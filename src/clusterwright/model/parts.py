@@ -80,6 +80,8 @@ class Accelerator:
     """Year of release."""
     architecture: str
     """Generation of its compute units, such as `hopper`."""
+    architecture_year: int
+    """Year of release of the first part whose kernels it can run unchanged."""
     num_compute_units: int | None = None
     """Units that tiles of a matrix product are handed to (SM, CU); absent when none is known."""
     memory_bytes: Bytes
