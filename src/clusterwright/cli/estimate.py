@@ -2,46 +2,72 @@
 
 import csv
 import io
-from typing import Literal
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from cyclopts import Parameter
 
 from clusterwright import fabric
-from clusterwright.cli import files
+from clusterwright.cli import files, load
 from clusterwright.cli.common import Common
 from clusterwright.cli.output import Answer, emit, items_document
 from clusterwright.errors import ExitCode, UsageError
 
+if TYPE_CHECKING:
+    from clusterwright.compute.accuracy import GroupError
 
-def estimate(what: Literal["fabric"], rows: str, *, common: Common | None = None) -> int:
+_TRAINING_SHOWN = (
+    *("id", "model", "gpu", "gpus", "predicted_step_time_s", "predicted_tokens_per_s_per_gpu"),
+    *("predicted_mfu_fraction", "fits", "error_bar_fraction"),
+)
+
+
+def estimate(
+    what: Literal["fabric", "training"],
+    rows: str,
+    *,
+    catalog: Annotated[str | None, Parameter(name="--catalog")] = None,
+    common: Common | None = None,
+) -> int:
     """Hold the models against rows of your own measurements.
 
     `fabric` counts switches and cables. Needed columns: gpus, radix_per_plane. Optional: planes,
-    switch_ports, ufm_included, ufm_ports, oversubscription. Unknown columns pass through; predicted
-    ones are added.
+    switch_ports, ufm_included, ufm_ports, oversubscription.
+
+    `training` times an optimiser step. Needed columns: model (or layers and hidden), gpu, gpus, tp,
+    pp, global_batch. Optional: what else describes model, layout and software; what is absent is
+    taken from the model's preset and the software's defaults, and `reason` says so. Where a row
+    holds a measured time, the errors are told too.
+
+    Unknown columns pass through; predicted ones are added.
 
     Parameters
     ----------
     what
-        Which model: fabric.
+        Which model: fabric or training.
     rows
         CSV file with a header, or `-` for stdin.
+    catalog
+        Directory of your own parts, laid over the catalogue.
     """
-    del what  # the fabric model is the only one so far; others join here
-    given = _read(rows)
-    found = fabric.estimate_rows(given, file=rows)
-    emit(
-        Answer(
-            document=items_document("FabricEstimateList", found, num_rows=len(found)),
-            rows=found,
-            columns=("id", "gpus", *fabric.PREDICTED) if given and "id" in given[0] else (),
-            text="" if found else "no rows",
-            key="id",
-        ),
-        common or Common(),
-    )
+    common = common or Common()
+    given = read_rows(rows)
+    match what:
+        case "fabric":
+            _emit_fabric(given, rows, common)
+        case "training":
+            _emit_training(given, rows, catalog, common)
     return ExitCode.OK
 
 
-def _read(path: str) -> list[dict[str, str]]:
+def read_rows(path: str) -> list[dict[str, str]]:
+    """Return the rows of a CSV file by column.
+
+    Raises
+    ------
+    UsageError
+        If it is no CSV text, or a line has another number of cells than the header.
+    """
     content = files.read_bytes(path)
     try:
         text = content.decode("utf-8-sig")
@@ -59,3 +85,64 @@ def _read(path: str) -> list[dict[str, str]]:
         msg = f"{path}: lines {shown} have another number of cells than the header; mend them"
         raise UsageError(msg)
     return rows
+
+
+def time_errors(groups: "Sequence[GroupError]") -> str:
+    """Return one line for each group: rows, median and mean error, bias."""
+    width = max(len(one.name) for one in groups)
+    return "\n".join(
+        f"  {one.name:<{width}} {one.num_rows:>4} rows   median {100 * one.median_fraction:5.1f} %"
+        f"   mean {100 * one.mean_fraction:5.1f} %   bias {100 * (one.bias_ratio - 1):+5.1f} %"
+        for one in groups
+    )
+
+
+def _emit_fabric(given: list[dict[str, str]], rows: str, common: Common) -> None:
+    found = fabric.estimate_rows(given, file=rows)
+    emit(
+        Answer(
+            document=items_document("FabricEstimateList", found, num_rows=len(found)),
+            rows=found,
+            columns=("id", "gpus", *fabric.PREDICTED) if given and "id" in given[0] else (),
+            text="" if found else "no rows",
+            key="id",
+        ),
+        common,
+    )
+
+
+def _emit_training(
+    given: list[dict[str, str]], rows: str, catalog: str | None, common: Common
+) -> None:
+    from dataclasses import asdict
+
+    from clusterwright.cli.progress import Progress
+    from clusterwright.compute import accuracy, predict
+
+    parts = load.the_catalog(catalog)
+    found = predict.estimate_rows(given, parts, file=rows)
+    without = [row for row in found if row["predicted_step_time_s"] == ""]
+    status: dict[str, object] = {"num_rows": len(found), "num_without_prediction": len(without)}
+    compared = predict.compared(given, found)
+    if compared is not None:
+        families, ratios = compared
+        told = accuracy.group_error("measured rows", ratios, families)
+        status["error"] = asdict(told)
+        names = list(dict.fromkeys(families))
+        groups = [
+            accuracy.group_error(name, ratios[[one == name for one in families]], [name])
+            for name in names
+        ]
+        status["error_by_family"] = [asdict(one) for one in groups]
+        Progress(common).say(time_errors([told, *groups] if len(groups) > 1 else [told]))
+    shown = tuple(name for name in _TRAINING_SHOWN if found and name in found[0])
+    emit(
+        Answer(
+            document=items_document("TrainingEstimateList", found, **status),
+            rows=found,
+            columns=shown,
+            text="" if found else "no rows",
+            key="id",
+        ),
+        common,
+    )

@@ -48,7 +48,13 @@ COMMANDS: Sequence[tuple[str, str, str]] = (
         "estimate",
         "Hold the models against rows of your own measurements.",
         "clusterwright estimate fabric fabrics.csv -o csv\n"
-        "clusterwright estimate fabric - -o json < fabrics.csv",
+        "clusterwright estimate training runs.csv -o csv",
+    ),
+    (
+        "calibrate",
+        "Fit the models' factors to measured runs, and say how wrong they then are.",
+        "clusterwright calibrate training runs.csv --out my-factors\n"
+        "clusterwright calibrate training runs.csv -o json | jq .status.held_out",
     ),
     (
         "simulate",

@@ -20,13 +20,11 @@ from clusterwright.compute import rows as reading
 from clusterwright.compute.blocks import blocks
 from clusterwright.compute.columns import Array, Layouts, Transformers
 from clusterwright.compute.footprint import footprint
-from clusterwright.compute.stack import Setting, apply, bits_of, setting
+from clusterwright.compute.stack import Setting, apply, setting
 from clusterwright.compute.steptime import steps
 
 _NOISE = 0.06  # error of a row that counts fully; beyond it the loss grows linearly
 _FAMILY_ROWS = 20.0  # rows above which a family's weight grows slower than its rows
-_BAR = 0.68  # share of the rows that an error bar holds
-_FEWEST = 4  # rows that a regime needs for an error of its own
 _ROUNDS = 30
 _MOVE = 1e-5  # of a factor's logarithm, to see which way the errors go
 
@@ -37,6 +35,9 @@ class Scored:
 
     ids: tuple[str, ...]
     families: npt.NDArray[np.str_]
+    """Family of each row: rows of one source, predicted without each other."""
+    models: tuple[str, ...]
+    """Name of each row's model."""
     kinds: npt.NDArray[np.str_]
     """`measured` or `derived` for each row's time."""
     runs: tuple[reading.Run, ...]
@@ -95,6 +96,7 @@ def scored(rows: Sequence[Mapping[str, str]], catalog: Catalog, *, file: str) ->
     return Scored(
         ids=tuple(rows[place].get("id") or f"line {place + 2}" for place in kept),
         families=families,
+        models=tuple(rows[place].get("model", "") for place in kept),
         kinds=np.array([_kind(numbers[place]) for place in kept]),
         runs=tuple(runs),
         model=reading.transformers(runs),
@@ -175,71 +177,6 @@ def fit(found: Scored, catalog: Catalog, rows: npt.NDArray[np.intp]) -> Array:
     logs = prior.copy()
     logs[free] = result.x
     return np.asarray(np.exp(logs))
-
-
-def regime_of(run: reading.Run) -> tuple[str, ...]:
-    """Return the names of the regimes that a run belongs to, the narrowest first."""
-    kind = run.case.accelerator.architecture.partition("-")[0]
-    bits = min(bits_of(run.case.precision), 16)
-    shape = "mixture" if run.case.mixture else "dense"
-    family = run.case.software.family
-    return (
-        f"{family} {kind} {bits} {shape}",
-        f"{family} {kind} * {shape}",
-        f"{family} * * {shape}",
-        f"* * * {shape}",
-        "*",
-    )
-
-
-def errors(found: Scored, done: Calibration) -> list[dict[str, object]]:
-    """Return the error of each regime with enough rows, on families left out."""
-    members: dict[str, list[int]] = {}
-    for place, run in enumerate(found.runs):
-        for name in regime_of(run):
-            members.setdefault(name, []).append(place)
-    wrong = np.abs(done.held_out - 1.0)
-    return [
-        {
-            "name": name,
-            "rows": len(places),
-            "families": len(set(found.families[places].tolist())),
-            "median": f"{float(np.median(wrong[places])):.4f}",
-            "bar": f"{float(np.quantile(wrong[places], _BAR)):.4f}",
-        }
-        for name, places in sorted(members.items())
-        if len(places) >= _FEWEST or name == "*"
-    ]
-
-
-def choices(found: Scored, ratio: Array) -> list[tuple[str, int, float]]:
-    """Return, for each set of comparable rows, what the model's first choice loses.
-
-    A set holds at least three measured strategies of one family, model, accelerator, count, global
-    batch, sequence length and precision. The loss is the measured time of the choice over the best
-    measured one, minus one.
-    """
-    sets: dict[tuple[object, ...], list[int]] = {}
-    for place, run in enumerate(found.runs):
-        gpus = run.layout["tp"] * run.layout["pp"] * run.layout["dp"] * run.layout["cp"]
-        key: tuple[object, ...] = (
-            *(str(found.families[place]), run.case.accelerator.name, run.case.precision, gpus),
-            *(run.layout["global_batch"], run.model["seq_len"], _model_name(found.ids[place], run)),
-        )
-        sets.setdefault(key, []).append(place)
-    lost = []
-    for key, places in sets.items():
-        if len(places) < 3:
-            continue
-        times = found.seconds[places]
-        chosen = int(np.argmin(times * ratio[places]))
-        lost.append((f"{key[0]} {key[-1]}", len(places), float(times[chosen] / times.min() - 1.0)))
-    return lost
-
-
-def _model_name(name: str, run: reading.Run) -> str:
-    del name
-    return f"{run.model['layers']:g} x {run.model['hidden']:g}"
 
 
 def _kind(numbers: Mapping[str, float]) -> str:

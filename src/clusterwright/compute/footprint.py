@@ -98,8 +98,8 @@ def kept_bytes(model: Transformers, stack: Stacks, layout: Layouts) -> Array:
     t = layout.tp
     split = np.where(layout.sequence_parallel > 0, t, 1.0)
     whole = _whole_bytes(model, stack, layout, tokens)
-    # Selective recomputation drops the scores where they are kept at all; where the software repeats
-    # products, it keeps the block's input, what attention gives, and every second product's result.
+    # Selective recomputation drops the scores where they are kept at all; where the software
+    # repeats products, the block's input, what attention gives and every second product stay.
     scores = _scores_bytes(model, stack, layout)
     heads = 4.0 * query_width(model) + 2.0 * model.kv_heads * model.head_size
     second = tokens * (4.0 * model.hidden / split + (heads + 2.0 * _mlp_width(model)) / t)

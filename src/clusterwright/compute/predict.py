@@ -10,8 +10,9 @@ from clusterwright.compute import rows as reading
 from clusterwright.compute.blocks import blocks
 from clusterwright.compute.columns import Array
 from clusterwright.compute.footprint import Footprint, footprint
-from clusterwright.compute.stack import Case, apply, bits_of, setting
+from clusterwright.compute.stack import Case, apply, regimes_of, setting
 from clusterwright.compute.steptime import Steps, steps
+from clusterwright.errors import UnknownName
 from clusterwright.model.market import StepError
 
 PREDICTED = (
@@ -89,17 +90,41 @@ def estimate_rows(
     return answers
 
 
+def compared(
+    rows: Sequence[Mapping[str, str]], answers: Sequence[Mapping[str, object]]
+) -> tuple[list[str], Array] | None:
+    """Return family and predicted over measured time of the rows that hold a time, if any does.
+
+    The measured step time counts, else the derived one, else the tokens per second.
+    """
+    families: list[str] = []
+    ratios: list[float] = []
+    for row, answer in zip(rows, answers, strict=True):
+        predicted = answer["predicted_step_time_s"]
+        if not isinstance(predicted, float):
+            continue
+        for name in ("measured_step_time_s", "derived_step_time_s"):
+            if row.get(name, "").strip():
+                ratios.append(predicted / float(row[name]))
+                break
+        else:
+            rate = row.get("measured_tokens_per_s_per_gpu", "").strip()
+            own = answer["predicted_tokens_per_s_per_gpu"]
+            if not rate or not isinstance(own, float):
+                continue
+            ratios.append(float(rate) / own)
+        families.append(row.get("family", "") or "own")
+    return (families, np.asarray(ratios)) if ratios else None
+
+
 def error_of(case: Case, catalog: Catalog) -> tuple[StepError, bool]:
     """Return the error of the nearest regime, and whether it is the case's own."""
-    kind = case.accelerator.architecture.partition("-")[0]
-    bits = min(bits_of(case.precision), 16)
-    shape = "mixture" if case.mixture else "dense"
-    family = case.software.family
-    own = f"{family} {kind} {bits} {shape}"
-    for name in (own, f"{family} {kind} * {shape}", f"{family} * * {shape}", f"* * * {shape}"):
+    own, *wider = regimes_of(case)
+    for name in (own, *wider):
         if name in catalog.step_errors:
             return catalog.step_errors[name], name == own
-    return catalog.step_errors["*"], False
+    msg = "step_errors.csv has no row '*'; write it with `clusterwright calibrate training`"
+    raise UnknownName(msg)
 
 
 def _answer(

@@ -192,6 +192,21 @@ def bits_of(precision: str) -> int:
     return _BITS[precision]
 
 
+def regimes_of(case: Case) -> tuple[str, ...]:
+    """Return the names of the regimes that a case belongs to, the narrowest first."""
+    kind = case.accelerator.architecture.partition("-")[0]
+    bits = min(bits_of(case.precision), 16)
+    shape = "mixture" if case.mixture else "dense"
+    family = case.software.family
+    return (
+        f"{family} {kind} {bits} {shape}",
+        f"{family} {kind} * {shape}",
+        f"{family} * * {shape}",
+        f"* * * {shape}",
+        "*",
+    )
+
+
 def released(software: Software) -> float:
     """Return the year of a software's release as a number."""
     year, _, month = software.released.partition("-")

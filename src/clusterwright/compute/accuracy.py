@@ -1,0 +1,175 @@
+"""How wrong the step model was: by family, by regime, in choosing, and at its worst.
+
+Ratios are predicted over measured time. An error is the absolute difference of a ratio from one.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from clusterwright.compute.calibrate import Calibration, Scored
+from clusterwright.compute.columns import Array
+from clusterwright.compute.rows import Run
+from clusterwright.compute.stack import regimes_of
+from clusterwright.units import Fraction, Ratio, Seconds
+
+BAR = 0.68
+"""Share of the rows that an error bar holds."""
+_FEWEST = 4  # rows that a regime needs for an error of its own
+_FEWEST_CHOICES = 3  # strategies of a set in which the model chooses
+_FEWEST_RANKS = 5  # of a set whose order is judged
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GroupError:
+    """Errors of a group of rows."""
+
+    name: str
+    """What the rows have in common."""
+    num_rows: int
+    """Rows."""
+    num_families: int
+    """Families that they come from."""
+    median_fraction: Fraction
+    """Median error."""
+    mean_fraction: Fraction
+    """Mean error."""
+    bar_fraction: Fraction
+    """What two of three rows stay within."""
+    bias_ratio: Ratio
+    """Geometric mean of predicted over measured."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Miss:
+    """One row and how far it was missed."""
+
+    name: str
+    """The row's id."""
+    family: str
+    """Its family."""
+    software: str
+    """Software that it was read as."""
+    measured_s: Seconds
+    """Measured step time."""
+    ratio: Ratio
+    """Predicted over measured."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choice:
+    """A set of measured strategies of one question, and what the model would have taken."""
+
+    name: str
+    """Family, model, accelerator, count and precision."""
+    num_rows: int
+    """Strategies."""
+    loss_fraction: Fraction
+    """Measured time of the model's first choice over the best measured one, minus one."""
+    rank_correlation_ratio: Ratio | None
+    """Spearman's, of predicted and measured times; absent for a set of few."""
+
+
+def group_error(
+    name: str, ratios: Array, families: npt.NDArray[np.str_] | Sequence[str]
+) -> GroupError:
+    """Return the errors of rows with these ratios, at least one."""
+    wrong = np.abs(ratios - 1.0)
+    return GroupError(
+        name=name,
+        num_rows=len(ratios),
+        num_families=len(set(np.asarray(families).tolist())),
+        median_fraction=float(np.median(wrong)),
+        mean_fraction=float(wrong.mean()),
+        bar_fraction=float(np.quantile(wrong, BAR)),
+        bias_ratio=float(np.exp(np.log(ratios).mean())),
+    )
+
+
+def by_group(
+    found: Scored, ratios: Array, names: Callable[[int], Sequence[str]], *, fewest: int = 1
+) -> tuple[GroupError, ...]:
+    """Return the errors of each group that rows name, in the order of first mention.
+
+    Rows whose ratio is not a number (nothing measured) are left out.
+    """
+    members: dict[str, list[int]] = {}
+    for place in np.flatnonzero(np.isfinite(ratios)).tolist():
+        for name in names(place):
+            members.setdefault(name, []).append(place)
+    return tuple(
+        group_error(name, ratios[places], found.families[places])
+        for name, places in members.items()
+        if len(places) >= fewest
+    )
+
+
+def by_regime(found: Scored, done: Calibration) -> tuple[GroupError, ...]:
+    """Return the error of each regime with enough rows, on families left out."""
+    return by_group(
+        found, done.held_out, lambda place: regimes_of(found.runs[place].case), fewest=_FEWEST
+    )
+
+
+def worst(found: Scored, ratios: Array, most: int) -> tuple[Miss, ...]:
+    """Return the rows that were missed most, the worst first."""
+    order = np.argsort(-np.abs(np.log(ratios)), kind="stable")[:most]
+    return tuple(
+        Miss(
+            name=found.ids[place],
+            family=str(found.families[place]),
+            software=found.runs[place].case.software.name,
+            measured_s=float(found.seconds[place]),
+            ratio=float(ratios[place]),
+        )
+        for place in order.tolist()
+    )
+
+
+def choices(found: Scored, ratios: Array) -> tuple[Choice, ...]:
+    """Return, for each set of comparable rows, what the model's first choice loses.
+
+    A set holds at least three measured strategies of one family, model, accelerator, count, global
+    batch, sequence length and precision.
+    """
+    sets: dict[str, list[int]] = {}
+    for place, run in enumerate(found.runs):
+        sets.setdefault(_question(found, place, run), []).append(place)
+    return tuple(
+        _choice(name, found.seconds[places], ratios[places])
+        for name, places in sets.items()
+        if len(places) >= _FEWEST_CHOICES
+    )
+
+
+def _question(found: Scored, place: int, run: Run) -> str:
+    gpus = run.layout["tp"] * run.layout["pp"] * run.layout["dp"] * run.layout["cp"]
+    words = (
+        *(str(found.families[place]), found.models[place], run.case.accelerator.name),
+        *(f"x {gpus:g}", run.case.precision, f"batch {run.layout['global_batch']:g}"),
+        f"of {run.model['seq_len']:g}",
+    )
+    return " ".join(words)
+
+
+def _choice(name: str, measured: Array, ratios: Array) -> Choice:
+    predicted = measured * ratios
+    chosen = int(np.argmin(predicted))
+    rank = None
+    if len(measured) >= _FEWEST_RANKS:
+        rank = float(np.corrcoef(_ranks(predicted), _ranks(measured))[0, 1])
+    return Choice(
+        name=name,
+        num_rows=len(measured),
+        loss_fraction=float(measured[chosen] / measured.min() - 1.0),
+        rank_correlation_ratio=rank,
+    )
+
+
+def _ranks(values: Array) -> Array:
+    """Return ranks, equal values sharing their mean rank."""
+    _, group, sizes = np.unique(values, return_inverse=True, return_counts=True)
+    ends = np.cumsum(sizes)
+    return np.asarray((ends - (sizes - 1) / 2.0)[group])
