@@ -1,6 +1,6 @@
 """Accelerators at work: how fast they train and serve, and how many the work takes."""
 
-from clusterwright.compute.memory import memory_bytes
+from clusterwright.compute.predict import error_of
 from clusterwright.compute.queueing import Offered, gpus_needed, lognormal, offered, wait_p95_s
 from clusterwright.compute.serving import (
     Throughput,
@@ -17,30 +17,32 @@ from clusterwright.compute.sharing import (
     simulation_gpus,
 )
 from clusterwright.compute.training import (
+    Campaign,
     Hardware,
     accelerators_needed,
-    replica_of,
+    case_of,
     rounded_up,
     strategies,
 )
 from clusterwright.compute.work import Shape, TrainingWork, shape_of
 
 __all__ = [
+    "Campaign",
     "Hardware",
     "Offered",
     "Shape",
     "Throughput",
     "TrainingWork",
     "accelerators_needed",
+    "case_of",
     "demanded_tokens_per_s",
+    "error_of",
     "gpus_needed",
     "has_profile",
     "lognormal",
-    "memory_bytes",
     "mig_profile",
     "offered",
     "processing_cores",
-    "replica_of",
     "rounded_up",
     "seat_gpus",
     "serving_accelerators",

@@ -15,6 +15,7 @@ import numpy as np
 from clusterwright.catalog import Catalog
 from clusterwright.compute import counts
 from clusterwright.compute.columns import Array, Layouts, Transformers
+from clusterwright.compute.models import columns_of
 from clusterwright.compute.stack import Case, peak_flop_per_s, released
 from clusterwright.compute.told import software_of, system_of
 from clusterwright.errors import Fault, InvalidInput, UnknownName
@@ -141,37 +142,6 @@ def layouts(runs: Sequence[Run]) -> Layouts:
     return Layouts(**_columns([run.layout for run in runs]))
 
 
-def model_of(preset: Preset, seq_len: float | None = None) -> dict[str, float]:
-    """Return a preset as one row of model columns."""
-    return {
-        "layers": float(preset.layers),
-        "hidden": float(preset.hidden),
-        "heads": float(preset.heads),
-        "kv_heads": float(preset.kv_heads),
-        "head_size": float(preset.head_size),
-        "ffn": float(preset.ffn),
-        "gated": float(preset.gated),
-        "activation_bytes": preset.activation_bytes,
-        "vocab": float(preset.vocab),
-        "seq_len": float(seq_len or preset.sequence_length),
-        "window": float(preset.window),
-        "windowed": preset.windowed_fraction,
-        "causal": 1.0,
-        "tied": 0.0,
-        "experts": float(preset.experts),
-        "topk": float(preset.topk),
-        "expert_ffn": float(preset.expert_ffn),
-        "shared_ffn": float(preset.shared_ffn),
-        "dense_layers": float(preset.dense_layers),
-        "imbalance": 1.0,
-        "q_rank": float(preset.query_rank),
-        "kv_rank": float(preset.key_value_rank),
-        "rope_size": float(preset.rope_size),
-        "value_size": float(preset.value_size),
-        "predicted": float(preset.predicted_layers),
-    }
-
-
 def _columns(rows: Sequence[Mapping[str, float]]) -> dict[str, Any]:
     return {name: np.asarray([row[name] for row in rows], dtype=float) for name in rows[0]}
 
@@ -245,7 +215,7 @@ def _stated_link(row: _Row, name: str) -> float | None:
 
 
 def _model(row: _Row, preset: Preset | None, software: Software) -> dict[str, float] | Unread:
-    known = model_of(preset) if preset is not None else {}
+    known = columns_of(preset) if preset is not None else {}
     hidden = row.get("hidden", known.get("hidden", 0.0), "preset" if known else "")
     if not hidden:
         return Unread("hidden is empty, and no preset has this model's name")

@@ -16,7 +16,7 @@ import numpy as np
 
 from clusterwright.compute import counts
 from clusterwright.compute.blocks import Blocks, reach, tokens_of
-from clusterwright.compute.columns import Array, Layouts, Machines, Stacks, Transformers
+from clusterwright.compute.columns import Array, Columns, Layouts, Machines, Stacks, Transformers
 from clusterwright.fabric import collectives
 
 _UPDATE_BYTES = 30.0
@@ -27,7 +27,7 @@ _HOST_BYTES_PER_S = 25e9
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Steps:
+class Steps(Columns):
     """Seconds of one optimiser step by cause; the parts sum to `step_s`."""
 
     gemm_s: Array

@@ -1,32 +1,32 @@
-"""How fast a campaign trains, on how many accelerators, under which parallel strategy: first order.
+"""How fast a campaign trains, on how many accelerators, under which parallel strategy.
 
-A campaign's time is its model FLOPs over accelerators × peak × MFU × goodput. The MFU of an
-accelerator and number format is the one that published runs reached (catalogue, `efficiencies`),
-taken as that of a strategy without pipeline bubble; a strategy with p stages and m micro-batches is
-slower by the bubble (p-1)/(m v) of an interleaved schedule with v chunks of layers a stage
-(Narayanan et al., "Efficient Large-Scale Language Model Training on GPU Clusters", 2021, section
-2.2).
+A campaign's time is its optimiser steps, each as long as the step model says, over goodput. The
+strategy is the fastest that fits of those of `grid`, unless the demand states one.
 """
 
 import math
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
-from clusterwright.compute.memory import memory_bytes
+import numpy as np
+
+from clusterwright.compute import grid
+from clusterwright.compute.columns import Machines, Stacks, Transformers
+from clusterwright.compute.models import columns_of
+from clusterwright.compute.stack import Case, apply, peak_flop_per_s, setting
 from clusterwright.compute.work import TrainingWork
 from clusterwright.model.compute import Strategy
-from clusterwright.model.market import Efficiency
+from clusterwright.model.market import Software, StepError, StepFactor
 from clusterwright.model.parts import Accelerator
-from clusterwright.model.work import Parallel
-from clusterwright.units import SECONDS_PER_HOUR, Bytes, Fraction
+from clusterwright.units import SECONDS_PER_HOUR, Bytes, Fraction, Seconds
 from clusterwright.units import format as show
 
-_WIDEST_TP = 8  # ranks; beyond one 8-way server tensor parallelism leaves the scale-up domain
-_DEEPEST_PP = 64
-_MOST_CHUNKS = 8  # chunks of layers a stage; more make the messages between stages too small
-_ENOUGH = 1 << 20  # accelerators; a pool that limits no strategy
-_LATE = 0.9  # share of the time lost in the bubble beyond which more accelerators hardly help
+_GUESS = 0.4  # share of the peak from which the search for a count starts
+_KEPT = 96  # ways that are tried again for other numbers of accelerators
+_HELPS = 0.97  # a doubling that leaves more than this of the time does not help any more
+_MOST = 1 << 22  # accelerators; no pool is larger
 _SHOWN = 4  # strategies beside the chosen one
+_MANY_EXPERTS = 32
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,12 +35,20 @@ class Hardware:
 
     accelerator: Accelerator
     """The accelerator."""
-    efficiency: Efficiency
-    """Its published efficiency in the campaign's number format."""
+    precision: str
+    """Number format of the matrix multiplications."""
+    software: Software
+    """The training software."""
+    factors: Mapping[str, StepFactor]
+    """Calibrated numbers of the step model."""
+    error: StepError
+    """How wrong the step model was in the regime nearest to this one."""
+    checked: bool
+    """Whether that regime is this one."""
     num_per_server: int
     """Accelerators in one server."""
     reserve_fraction: Fraction
-    """Memory kept for buffers and fragmentation."""
+    """Memory kept free for what the footprint may miss."""
     checkpoint_bytes_per_parameter: float
     """Bytes of a full checkpoint for one parameter."""
 
@@ -52,199 +60,230 @@ class Hardware:
     @property
     def peak_flop_per_s(self) -> float:
         """Dense peak in the campaign's number format."""
-        return self.accelerator.peak_flop_per_s[self.efficiency.precision]
+        return peak_flop_per_s(self.accelerator, self.precision)
+
+
+@dataclass(slots=True)
+class Campaign:
+    """A campaign on one kind of accelerator: what is worked out for a number of them is kept."""
+
+    work: TrainingWork
+    hardware: Hardware
+    _model: Transformers = field(init=False)
+    _machine: Machines = field(init=False)
+    _stack: Stacks = field(init=False)
+    _ways: dict[bool, grid.Ways] = field(init=False)
+    _short: grid.Ways | None = field(init=False, default=None)
+    _busy: dict[int, float] = field(init=False, default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Bring model and hardware into columns."""
+        work, own = self.work, self.hardware
+        columns = columns_of(work.model)
+        self._model = Transformers(**{name: np.asarray(value) for name, value in columns.items()})
+        case = case_of(work, own.accelerator, own.software, own.precision)
+        values = np.asarray([one.value for one in own.factors.values()])
+        machine, stack = apply(setting([case], own.factors), values)
+        self._machine, self._stack = machine.only(), stack.only()
+        domain = own.accelerator.scaleup_domain
+        self._ways = {False: grid.ways(columns, domain=domain)}
+        if work.stated is not None:
+            self._ways[True] = grid.ways(columns, domain=domain, stated=work.stated)
+
+    def timed(self, num_accelerators: int, *, stated: bool = False) -> grid.Timed | None:
+        """Return the layouts on at most so many accelerators, the stated ones only if asked."""
+        known = self._ways.get(stated)
+        return None if known is None else self._timed(known, num_accelerators)
+
+    def busy_s(self, num_accelerators: int) -> float:
+        """Return the time of all steps on so many accelerators; infinite where none fits.
+
+        The first answer tries all ways; the others only those that were good then.
+        """
+        if num_accelerators not in self._busy:
+            known = self._ways.get(True) or self._short or self._ways[False]
+            found = self._timed(known, num_accelerators)
+            self._busy[num_accelerators] = math.inf if found is None else self._best_s(found, known)
+        return self._busy[num_accelerators]
+
+    def _best_s(self, found: grid.Timed, known: grid.Ways) -> float:
+        order = grid.order(found, self.hardware.usable_bytes)
+        if found.memory.total_bytes[order[0]] > self.hardware.usable_bytes:
+            return math.inf
+        if self._short is None:
+            good = list(dict.fromkeys(int(found.way[row]) for row in order))[:_KEPT]
+            self._short = known.take(np.asarray(good))
+        return float(found.step.step_s[order[0]]) * self.work.num_steps
+
+    def _timed(self, known: grid.Ways, num_accelerators: int) -> grid.Timed | None:
+        return grid.timed(
+            self._machine,
+            self._stack,
+            self._model,
+            known,
+            num_accelerators=num_accelerators,
+            num_global_batch=self.work.num_global_batch,
+            gradient_bytes=float(self.hardware.software.gradient_width),
+        )
+
+
+def case_of(
+    work: TrainingWork, accelerator: Accelerator, software: Software, precision: str
+) -> Case:
+    """Return what the step model is asked about."""
+    experts = columns_of(work.model)["experts"]
+    return Case(
+        accelerator=accelerator,
+        software=software,
+        precision=precision,
+        mixture=experts > 1,
+        many_experts=experts >= _MANY_EXPERTS,
+    )
 
 
 def accelerators_needed(
-    work: TrainingWork, hardware: Hardware, *, goodput_fraction: float
-) -> float:
-    """Return how many accelerators finish the campaign in time, before rounding."""
-    parallel = work.stated or _by_rule(work, hardware, _ENOUGH)
-    replica = parallel.tp * parallel.pp * parallel.cp
-    rate = hardware.peak_flop_per_s * hardware.efficiency.mfu_fraction
-    without_bubble = work.model_flop / (rate * work.within_s * goodput_fraction)
-    # More accelerators mean fewer micro-batches and a longer bubble: needed = ideal (1 + c needed).
-    slope = _bubble(work, parallel.pp, 1, 1) / replica
-    if slope * without_bubble >= _LATE:
-        return without_bubble / (1 - _LATE)
-    return max(without_bubble / (1 - slope * without_bubble), float(replica))
+    campaign: Campaign, *, goodput_fraction: Fraction, num_per_server: int, unit_servers: int
+) -> int:
+    """Return the fewest accelerators that can be bought and finish in time.
 
-
-def replica_of(work: TrainingWork, hardware: Hardware) -> int:
-    """Return the accelerators of one copy of the model, as the rule or the demand cuts it."""
-    parallel = work.stated or _by_rule(work, hardware, _ENOUGH)
-    return parallel.tp * parallel.pp * parallel.cp
-
-
-def rounded_up(needed: float, *, num_per_server: int, unit_servers: int, replica: int) -> int:
-    """Return a count that can be bought: whole replicas, whole servers, whole scalable units.
-
-    A pool of more than one scalable unit is rounded up to whole ones, since the leaves of a unit
-    are bought together; a smaller pool to whole servers.
+    A pool of more than one scalable unit is whole units, since the leaves of a unit are bought
+    together; a smaller pool is whole servers. Where no number is enough, the answer is the one
+    beyond which twice as many hardly help.
     """
+    target = campaign.work.within_s * goodput_fraction
+
+    def bought(number: float) -> int:
+        return rounded_up(number, num_per_server=num_per_server, unit_servers=unit_servers)
+
+    # 1. A number that is enough: from what the FLOPs ask for, doubling.
+    ideal = campaign.work.model_flop / (campaign.hardware.peak_flop_per_s * _GUESS * target)
+    enough = bought(ideal)
+    while (took := campaign.busy_s(enough)) > target:
+        if enough >= _MOST:
+            return enough
+        doubled = campaign.busy_s(bought(2 * enough))
+        if math.isfinite(took) and doubled > max(_HELPS * took, target):
+            return enough
+        near = enough * took / target if math.isfinite(took) else 2.0 * enough
+        enough = bought(min(max(near, enough + 1), 2.0 * enough))
+    # 2. The fewest: between one that is too few and this, by halves.
     unit = unit_servers * num_per_server
-    step = math.lcm(num_per_server, replica)
-    if needed > unit:
-        step = math.lcm(step, unit)
+    few = 0
+    while (step := unit if enough > unit else num_per_server) and enough - few > step:
+        near = enough * campaign.busy_s(enough) / target
+        middle = min(max(bought(max(near, (few + enough) / 2)), step), enough - step)
+        if campaign.busy_s(middle) <= target:
+            enough = middle
+        else:
+            few = middle
+    return enough
+
+
+def rounded_up(needed: float, *, num_per_server: int, unit_servers: int) -> int:
+    """Return a count that can be bought: whole servers, or whole scalable units beyond one."""
+    unit = unit_servers * num_per_server
+    step = unit if needed > unit else num_per_server
     return max(step, math.ceil(needed / step - 1e-9) * step)
 
 
 def strategies(
-    work: TrainingWork, hardware: Hardware, num_accelerators: int, *, pool: str, goodput: float
+    campaign: Campaign, num_accelerators: int, *, pool: str, goodput: Fraction
 ) -> tuple[Strategy, ...]:
     """Return the strategy to count on, and others to compare it with.
 
-    The demand's own strategy is taken when it states one that fits; otherwise the one that by rule
-    uses the least model parallelism that fits: tensor parallelism up to the scale-up domain first,
-    then pipeline stages, so that the rest of the accelerators multiply the batch.
+    The demand's own strategy is taken when it states one that fits; otherwise the fastest of the
+    grid that fits. The others are the best of other ranks.
     """
-    rule = _by_rule(work, hardware, num_accelerators)
-    found = [_evaluated(work, hardware, rule, num_accelerators, pool, goodput)]
-    if work.stated is not None and _divides(work.stated, num_accelerators):
-        found.insert(0, _evaluated(work, hardware, work.stated, num_accelerators, pool, goodput))
-    for other in _neighbours(rule, hardware, num_accelerators):
-        if len(found) > _SHOWN:
-            break
-        one = _evaluated(work, hardware, other, num_accelerators, pool, goodput)
-        if one.fits and not any(_same(one, known) for known in found):
-            found.append(one)
-    chosen = next((one for one in found if one.fits), found[0])
+    usable = campaign.hardware.usable_bytes
+    found: list[Strategy] = []
+    own = campaign.timed(num_accelerators, stated=True)
+    if own is not None:
+        row = grid.order(own, usable)[0]
+        found.append(_strategy(campaign, own, row, pool, goodput, stated=True))
+    every = campaign.timed(num_accelerators)
+    if every is not None:
+        for row in _best_by_ranks(every, usable):
+            one = _strategy(campaign, every, row, pool, goodput, stated=False)
+            if not any(_same(one, known) for known in found):
+                found.append(one)
+    chosen = next((one for one in found if one.fits), found[0] if found else None)
+    shown = [one for one in found if one is chosen or one.fits][: _SHOWN + 1]
     return tuple(
-        _marked(one, chosen=one is chosen, stated=_is_stated(one, work.stated))
-        for one in sorted(found, key=lambda one: one is not chosen)
+        _marked(one, chosen=one is chosen)
+        for one in sorted(shown, key=lambda one: one is not chosen)
     )
 
 
-def _evaluated(
-    work: TrainingWork,
-    hardware: Hardware,
-    parallel: Parallel,
-    num_accelerators: int,
-    pool: str,
-    goodput: float,
+def _best_by_ranks(found: grid.Timed, usable: Bytes) -> list[int]:
+    """Return the best layout of each set of ranks, the fastest that fits first."""
+    layout = found.layout
+    seen: dict[tuple[float, ...], int] = {}
+    for row in grid.order(found, usable):
+        ranks = tuple(float(column[row]) for column in (layout.tp, layout.pp, layout.cp, layout.ep))
+        seen.setdefault(ranks, row)
+        if len(seen) > _SHOWN:
+            break
+    return list(seen.values())
+
+
+def _strategy(
+    campaign: Campaign, found: grid.Timed, row: int, pool: str, goodput: float, *, stated: bool
 ) -> Strategy:
-    replica = parallel.tp * parallel.pp * parallel.cp
-    dp = max(1, num_accelerators // replica)
-    batch = max(work.num_global_batch, dp)
-    bubble = _bubble(work, parallel.pp, 1, dp)
-    mfu = hardware.efficiency.mfu_fraction / (1 + bubble)
-    used = dp * replica
-    step_flop = work.shape.token_flop * batch * work.shape.sequence_length
-    step_s = step_flop / (used * hardware.peak_flop_per_s * mfu)
-    busy_s = work.model_flop / (used * hardware.peak_flop_per_s * mfu)
-    needed = memory_bytes(
-        work.shape,
-        tp=parallel.tp,
-        pp=parallel.pp,
-        dp=dp,
-        cp=parallel.cp,
-        ep=min(parallel.ep, dp),
-        zero_stage=parallel.zero_stage,
-    )
+    work, hardware = campaign.work, campaign.hardware
+    layout = found.layout.take(np.intp(row))
+    step = found.step.take(np.intp(row))
+    step_s = float(step.step_s)
+    used = round(float(layout.tp * layout.pp * layout.cp * layout.dp))
+    busy_s = step_s * work.num_steps
+    needed = float(found.memory.total_bytes[row])
+    usable = hardware.usable_bytes
+    waiting = float(step.bubble_s) / step_s
+    exposed = float(step.tp_s + step.cp_s + step.ep_s + step.pp_s + step.dp_s) / step_s
     return Strategy(
         workload=work.name,
         pool=pool,
         chosen=False,
+        stated=stated,
         accelerator=hardware.accelerator.name,
-        tp=parallel.tp,
-        pp=parallel.pp,
-        dp=dp,
-        cp=parallel.cp,
-        ep=parallel.ep,
-        zero_stage=parallel.zero_stage,
-        micro_batch=1,
-        num_global_batch=batch,
-        precision=hardware.efficiency.precision,
+        tp=round(float(layout.tp)),
+        pp=round(float(layout.pp)),
+        dp=round(float(layout.dp)),
+        cp=round(float(layout.cp)),
+        ep=round(float(layout.ep)),
+        zero_stage=round(float(layout.zero_stage)),
+        micro_batch=round(float(layout.micro_batch)),
+        chunks=round(float(layout.chunks)),
+        recomputed_fraction=float(layout.recomputed),
+        num_global_batch=work.num_global_batch,
+        precision=hardware.precision,
+        software=hardware.software.name,
         num_accelerators=used,
         model_flop=work.model_flop,
         peak_flop_per_s=hardware.peak_flop_per_s,
         step_time_s=step_s,
-        mfu_fraction=mfu,
-        tokens_per_s=batch * work.shape.sequence_length / step_s,
+        error_bar_fraction=hardware.error.bar_fraction,
+        estimated=not hardware.checked,
+        mfu_fraction=work.model_flop / (busy_s * used * hardware.peak_flop_per_s),
+        tokens_per_s=work.batch_tokens / step_s,
         memory_bytes=needed,
-        fits=needed <= hardware.usable_bytes,
+        fits=needed <= usable,
         duration_s=busy_s / goodput,
         accelerator_hours=used * busy_s / goodput / SECONDS_PER_HOUR,
         checkpoint_bytes=hardware.checkpoint_bytes_per_parameter * work.shape.num_parameters,
         reason=(
-            f"{show(needed, Bytes)} of {show(hardware.usable_bytes, Bytes)} usable memory; "
-            f"bubble {show(bubble / (1 + bubble), Fraction)}"
+            f"step {show(step_s, Seconds)}, {show(waiting, Fraction)} of it bubble, "
+            f"{show(exposed, Fraction)} exposed messages; "
+            f"{show(needed, Bytes)} of {show(usable, Bytes)} usable memory"
         ),
     )
 
 
-def _by_rule(work: TrainingWork, hardware: Hardware, num_accelerators: int) -> Parallel:
-    last = Parallel()
-    for parallel in _ladder(hardware, num_accelerators):
-        last = parallel
-        dp = max(1, num_accelerators // (parallel.tp * parallel.pp * parallel.cp))
-        needed = memory_bytes(
-            work.shape,
-            tp=parallel.tp,
-            pp=parallel.pp,
-            dp=dp,
-            cp=parallel.cp,
-            ep=min(parallel.ep, dp),
-        )
-        if needed <= hardware.usable_bytes:
-            return parallel
-    return last
-
-
-def _ladder(hardware: Hardware, num_accelerators: int) -> Iterator[Parallel]:
-    """Yield strategies from the least model parallelism to the most."""
-    widest = min(_WIDEST_TP, hardware.accelerator.scaleup_domain)
-    widths = [tp for tp in (1, 2, 4, 8) if tp <= widest]
-    yield from (Parallel(tp=tp) for tp in widths)
-    tall = [(pp, cp) for pp in (1, 2, 4, 8, 16, 32, _DEEPEST_PP) for cp in (1, 2, 4)]
-    for pp, cp in sorted(tall, key=lambda both: (both[0] * both[1], both[0])):
-        if (pp, cp) != (1, 1) and widths[-1] * pp * cp <= num_accelerators:
-            yield Parallel(tp=widths[-1], pp=pp, cp=cp)
-    for ep in (8, 32, 64):
-        yield Parallel(tp=widths[-1], pp=8, ep=ep)
-
-
-def _neighbours(rule: Parallel, hardware: Hardware, num_accelerators: int) -> Iterator[Parallel]:
-    widest = min(_WIDEST_TP, hardware.accelerator.scaleup_domain)
-    for tp, pp in ((rule.tp * 2, rule.pp), (rule.tp, rule.pp * 2), (rule.tp * 2, rule.pp * 2)):
-        other = replace(rule, tp=tp, pp=pp)
-        if tp <= widest and _divides(other, num_accelerators):
-            yield other
-    yield replace(rule, zero_stage=3)
-
-
-def _bubble(work: TrainingWork, pp: int, micro_batch: int, dp: int) -> float:
-    """Return idle over busy time of an interleaved pipeline: (p-1)/(m v)."""
-    micro_batches = max(1.0, work.num_global_batch / (dp * micro_batch))
-    chunks = max(1, min(_MOST_CHUNKS, work.shape.layers // pp))
-    return (pp - 1) / (micro_batches * chunks)
-
-
-def _divides(parallel: Parallel, num_accelerators: int) -> bool:
-    return num_accelerators % (parallel.tp * parallel.pp * parallel.cp) == 0
-
-
 def _same(one: Strategy, other: Strategy) -> bool:
-    return (one.tp, one.pp, one.cp, one.ep, one.zero_stage) == (
-        other.tp,
-        other.pp,
-        other.cp,
-        other.ep,
-        other.zero_stage,
-    )
+    return (one.tp, one.pp, one.cp, one.ep) == (other.tp, other.pp, other.cp, other.ep)
 
 
-def _is_stated(one: Strategy, stated: Parallel | None) -> bool:
-    return stated is not None and (one.tp, one.pp, one.cp, one.zero_stage) == (
-        stated.tp,
-        stated.pp,
-        stated.cp,
-        stated.zero_stage,
-    )
-
-
-def _marked(one: Strategy, *, chosen: bool, stated: bool) -> Strategy:
-    why = "the demand states it" if stated else "least model parallelism that fits"
+def _marked(one: Strategy, *, chosen: bool) -> Strategy:
+    why = "the demand states it" if one.stated else "fastest that fits"
     if not chosen:
         why = "shown for comparison"
-    return replace(one, chosen=chosen, stated=stated, reason=f"{why}; {one.reason}")
+    return replace(one, chosen=chosen, reason=f"{why}; {one.reason}")

@@ -39,7 +39,7 @@ class TrainingWork:
 
     name: str
     """Name of the workload."""
-    shape: Shape
+    model: Preset | Architecture
     """The model."""
     num_tokens: Count
     """Tokens to train on."""
@@ -51,6 +51,16 @@ class TrainingWork:
     """Sequences in one optimiser step."""
     stated: Parallel | None = None
     """A strategy that the demand states."""
+
+    @property
+    def shape(self) -> Shape:
+        """The numbers of the model that first-order formulas need."""
+        return shape_of(self.model)
+
+    @property
+    def num_steps(self) -> float:
+        """Optimiser steps of the whole campaign."""
+        return self.num_tokens / self.batch_tokens
 
     @property
     def model_flop(self) -> Flop:

@@ -87,10 +87,16 @@ class Strategy:
     """What the data-parallel ranks share out: 0 nothing, 1 optimiser, 2 gradients, 3 parameters."""
     micro_batch: int
     """Sequences in one micro-batch."""
+    chunks: int = 1
+    """Chunks of layers on one pipeline stage (virtual stages); 1 for none."""
+    recomputed_fraction: Fraction = 0.0
+    """Share of the blocks whose forward pass is computed again to save memory."""
     num_global_batch: int
     """Sequences in one optimiser step."""
     precision: str
     """Number format of the matrix multiplications."""
+    software: str = ""
+    """Training software of the catalogue that the step time is predicted for."""
     num_accelerators: int
     """Accelerators: tp × pp × dp × cp."""
     model_flop: Flop
@@ -99,6 +105,10 @@ class Strategy:
     """Peak of one accelerator in that precision, dense."""
     step_time_s: Seconds
     """Time of one optimiser step."""
+    error_bar_fraction: Fraction = 0.0
+    """What two of three published runs of this regime stayed within of the predicted step time."""
+    estimated: bool = False
+    """True when no published run of this regime was there to check the step model with."""
     mfu_fraction: Fraction
     """Model FLOPs utilisation."""
     tokens_per_s: TokensPerSecond

@@ -25,13 +25,31 @@ class Architecture:
     """Width of the residual stream, at least 1."""
     sequence_length: int = 4096
     """Tokens in one training sequence, at least 1."""
+    heads: int | None = None
+    """Query heads, at least 1; absent, heads 128 wide."""
+    kv_heads: int | None = None
+    """Key and value heads, at least 1 and a divisor of the heads; absent, as many as heads."""
+    vocabulary: int | None = None
+    """Size of the vocabulary, at least 1; absent, 128,000."""
+    experts: int | None = None
+    """Experts of a block, at least 2; absent, 64 where only some parameters are active."""
+    active_experts: int | None = None
+    """Experts that a token visits, at least 1 and fewer than there are; absent, 8."""
 
     def __post_init__(self) -> None:
         """Refuse a shape that no model has."""
-        for name in ("layers", "hidden", "sequence_length"):
-            if getattr(self, name) < 1:
-                msg = f"{name} is {getattr(self, name)}; it must be at least 1"
+        for name in ("layers", "hidden", "sequence_length", *_OPTIONAL):
+            value = getattr(self, name)
+            least = 2 if name == "experts" else 1
+            if value is not None and value < least:
+                msg = f"{name} is {value}; it must be at least {least}"
                 raise ValueError(msg)
+        if self.heads and self.kv_heads and self.heads % self.kv_heads:
+            msg = f"kv_heads is {self.kv_heads}; it must divide heads, {self.heads}"
+            raise ValueError(msg)
+        if self.experts and self.active_experts and self.active_experts >= self.experts:
+            msg = f"active_experts is {self.active_experts}; it must be below experts"
+            raise ValueError(msg)
         if self.num_parameters < 1e6:
             msg = f"parameters is {self.num_parameters:g}; it must be at least 1 million"
             raise ValueError(msg)
@@ -40,6 +58,9 @@ class Architecture:
         ):
             msg = "active_parameters must be above zero and at most parameters"
             raise ValueError(msg)
+
+
+_OPTIONAL = ("heads", "kv_heads", "vocabulary", "experts", "active_experts")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,7 +7,7 @@ from clusterwright import economics, facility, storage
 from clusterwright.catalog import Catalog
 from clusterwright.economics import MoneyTerms
 from clusterwright.facility import FacilityNeeds, Hall
-from clusterwright.model.compute import Compute, Pool
+from clusterwright.model.compute import Compute, Pool, Strategy
 from clusterwright.model.design import Derivation
 from clusterwright.model.economics import Economics
 from clusterwright.model.facility import Facility, PowerShare
@@ -27,7 +27,6 @@ from clusterwright.storage import StorageNeeds, Systems
 from clusterwright.units import (
     AcceleratorHours,
     Bytes,
-    Flop,
     FlopPerSecond,
     Fraction,
     Seconds,
@@ -76,27 +75,35 @@ class Draft:
         return max((one.duration_s for one in self.workforce.strategies if one.chosen), default=0.0)
 
 
-def draft(
-    terms: Terms,
-    catalog: Catalog,
-    accelerator: Accelerator,
-    kind: FabricKind,
-    *,
-    training_pool: int | None = None,
-) -> Draft:
-    """Return the design for one candidate.
+def staff(
+    terms: Terms, catalog: Catalog, accelerator: Accelerator, *, training_pool: int | None = None
+) -> Workforce:
+    """Return what computes in a design on one accelerator, whatever the fabric.
 
     Raises
     ------
     UnknownName
         If the accelerator cannot do what a workload asks.
+    """
+    if terms.demand.fleet:
+        return staff_fleet(terms, catalog)
+    return staff_pools(terms, catalog, accelerator, training_pool=training_pool)
+
+
+def draft(
+    terms: Terms,
+    catalog: Catalog,
+    accelerator: Accelerator,
+    workforce: Workforce,
+    kind: FabricKind,
+) -> Draft:
+    """Return the design for one candidate.
+
+    Raises
+    ------
     UsageError
         If no fabric of the kind connects it.
     """
-    if terms.demand.fleet:
-        workforce = staff_fleet(terms, catalog)
-    else:
-        workforce = staff_pools(terms, catalog, accelerator, training_pool=training_pool)
     stored, storage_why = storage.size(_needs(terms, catalog, workforce), _systems(terms, catalog))
     planes, hall, num_pdus = _network_and_hall(workforce, stored, catalog, kind, terms)
     planes = with_links(planes, hall, catalog)
@@ -281,24 +288,31 @@ def _money(
     return economics.account(bill, money, rent)
 
 
+def _step_flop(one: Strategy) -> float:
+    """Return the model FLOPs of one step of a strategy."""
+    rate = one.num_accelerators * one.peak_flop_per_s * one.mfu_fraction
+    return rate * one.step_time_s
+
+
 def _compute_why(workforce: Workforce, catalog: Catalog) -> tuple[Derivation, ...]:
     found = []
     for number, one in enumerate(workforce.strategies):
         if not one.chosen:
             continue
-        efficiency = catalog.efficiency(one.accelerator, one.precision)
-        runs = f"{efficiency.num_runs} published runs" if efficiency.num_runs else "carried over"
+        sure = "outside what was checked" if one.estimated else "checked on published runs"
+        step = catalog.sources["step-calibration"]
         found.append(
             Derivation(
                 path=f"spec.compute.strategies[{number}].duration_s",
                 formula=(
-                    f"{show(one.model_flop, Flop)} / ({one.num_accelerators:,} × "
-                    f"{show(one.peak_flop_per_s, FlopPerSecond)} × "
-                    f"{show(one.mfu_fraction, Fraction)} MFU) "
-                    f"over goodput = {show(one.duration_s, Seconds)}, "
-                    f"{show(one.accelerator_hours, AcceleratorHours)}; MFU from {runs}"
+                    f"{one.model_flop / _step_flop(one):,.0f} steps of "
+                    f"{show(one.step_time_s, Seconds)} (± {show(one.error_bar_fraction, Fraction)},"
+                    f" {sure}) over goodput = {show(one.duration_s, Seconds)}, "
+                    f"{show(one.accelerator_hours, AcceleratorHours)}; "
+                    f"{show(one.mfu_fraction, Fraction)} MFU of {one.num_accelerators:,} × "
+                    f"{show(one.peak_flop_per_s, FlopPerSecond)}"
                 ),
-                source=catalog.cite(efficiency.provenance),
+                source=f"{step.title}, {step.where}, {step.read_on}",
             )
         )
     if workforce.reliability is not None:

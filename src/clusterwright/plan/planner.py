@@ -23,7 +23,7 @@ from clusterwright.model.design import (
 )
 from clusterwright.model.work import Experiments, Inference, Seats, Simulation, Training
 from clusterwright.plan import claims, pareto
-from clusterwright.plan.draft import Draft, draft
+from clusterwright.plan.draft import Draft, draft, staff
 from clusterwright.plan.ledger import ledger
 from clusterwright.plan.limits import conflicts, relaxations
 from clusterwright.plan.terms import FabricKind, Terms, resolve
@@ -91,10 +91,16 @@ def _candidates(terms: Terms, catalog: Catalog) -> list[_Candidate]:
         accelerators, kinds = [terms.allowed[0]], kinds[:1]  # nothing hangs on the choice
     found = []
     for accelerator in accelerators:
+        workforce, cannot = None, ""
+        try:
+            workforce = staff(terms, catalog, accelerator)
+        except ClusterwrightError as error:
+            cannot = str(error)
         for kind in kinds:
-            work, failure = None, ""
+            work, failure = None, cannot
             try:
-                work = draft(terms, catalog, accelerator, kind)
+                if workforce is not None:
+                    work = draft(terms, catalog, accelerator, workforce, kind)
             except ClusterwrightError as error:
                 failure = str(error)
             found.append(
@@ -203,9 +209,9 @@ def _design(
 
 
 def _redraw(terms: Terms, catalog: Catalog, work: Draft, count: int) -> Draft:
-    return draft(
-        terms, catalog, catalog.accelerators[work.accelerator], work.kind, training_pool=count
-    )
+    accelerator = catalog.accelerators[work.accelerator]
+    workforce = staff(terms, catalog, accelerator, training_pool=count)
+    return draft(terms, catalog, accelerator, workforce, work.kind)
 
 
 def _scalable_unit(work: Draft, catalog: Catalog) -> str:
@@ -373,10 +379,7 @@ def _alternative(
 
 
 def _estimated(one: _Candidate, catalog: Catalog) -> bool:
-    """Return whether price or efficiency of a candidate's accelerator is an estimate."""
+    """Return whether price or step time of a candidate's accelerator is an estimate."""
     if one.draft is None or catalog.server_for(one.accelerator).provenance.estimated(""):
         return True
-    return any(
-        catalog.efficiency(s.accelerator, s.precision).provenance.estimated("")
-        for s in one.draft.workforce.strategies
-    )
+    return any(s.estimated for s in one.draft.workforce.strategies)

@@ -219,7 +219,7 @@ def _check_names(demand: Demand, catalog: Catalog, taking: _Taking) -> None:
 def _check_training(
     work: Training, catalog: Catalog, taking: _Taking, where: tuple[str | int, ...]
 ) -> None:
-    known = {eff.precision for eff in catalog.efficiencies.values()}
+    known = {name for part in catalog.accelerators.values() for name in part.peak_flop_per_s}
     if work.precision is not None and work.precision not in known:
         taking.fault((*where, "precision"), f"nothing trains in {work.precision}; write bf16")
 

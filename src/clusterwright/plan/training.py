@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from clusterwright import compute, reliability
 from clusterwright.catalog import Catalog
-from clusterwright.compute import Hardware, TrainingWork
+from clusterwright.compute import Campaign, Hardware, TrainingWork
 from clusterwright.errors import UnknownName
 from clusterwright.model.compute import Strategy
 from clusterwright.model.parts import Accelerator, Server
@@ -47,13 +47,12 @@ def campaigns_of(terms: Terms, catalog: Catalog) -> list[tuple[Training, Trainin
 def work_of(one: Training, catalog: Catalog) -> TrainingWork:
     """Return the work of a campaign."""
     model = catalog.preset(one.model) if isinstance(one.model, str) else one.model
-    shape = compute.shape_of(model)
     batch_tokens = catalog.default("training.global_batch", Count)
-    batch = one.num_global_batch or max(1, round(batch_tokens / shape.sequence_length))
-    tokens = one.num_tokens or (one.num_samples or 0.0) * shape.sequence_length
+    batch = one.num_global_batch or max(1, round(batch_tokens / model.sequence_length))
+    tokens = one.num_tokens or (one.num_samples or 0.0) * model.sequence_length
     return TrainingWork(
         name=one.name,
-        shape=shape,
+        model=model,
         num_tokens=tokens,
         within_s=one.within_s,
         precision=one.precision or catalog.default_text("training.precision"),
@@ -63,19 +62,26 @@ def work_of(one: Training, catalog: Catalog) -> TrainingWork:
 
 
 def hardware_of(
-    accelerator: Accelerator, precision: str, server: Server, catalog: Catalog
+    work: TrainingWork, accelerator: Accelerator, server: Server, catalog: Catalog
 ) -> Hardware:
     """Return what a campaign would run on; an accelerator without bf16 trains in fp16."""
-    name = precision
+    name = work.precision
     if name not in accelerator.peak_flop_per_s and name == "bf16":
         name = "fp16"
     if name not in accelerator.peak_flop_per_s:
         raise UnknownName.of(
-            f"number format of {accelerator.name}", precision, accelerator.peak_flop_per_s
+            f"number format of {accelerator.name}", work.precision, accelerator.peak_flop_per_s
         )
+    software = catalog.software[catalog.default_text("training.software")]
+    case = compute.case_of(work, accelerator, software, name)
+    error, checked = compute.error_of(case, catalog)
     return Hardware(
         accelerator=accelerator,
-        efficiency=catalog.efficiency(accelerator.name, name),
+        precision=name,
+        software=software,
+        factors=catalog.step_factors,
+        error=error,
+        checked=checked,
         num_per_server=server.num_accelerators,
         reserve_fraction=catalog.default("plan.memory_reserve", Fraction),
         checkpoint_bytes_per_parameter=catalog.default("plan.checkpoint_bytes_per_parameter"),
@@ -95,15 +101,13 @@ def train(
     largest: Reliability | None = None
     total, missing = 0, []
     for one, work in campaigns:
-        hardware = hardware_of(accelerator, work.precision, server, catalog)
+        campaign = Campaign(work, hardware_of(work, accelerator, server, catalog))
         fixed = pool if pool is not None else one.num_accelerators
-        count, rated = _settled(work, hardware, catalog, terms, fixed)
-        if rated is None:
-            missing.append(f"{one.name}: the pipeline leaves no time to work on {count:,}")
+        count, rated = _settled(campaign, catalog, terms, fixed)
+        shown = compute.strategies(campaign, count, pool="training", goodput=rated.goodput_fraction)
+        if not shown:
+            missing.append(f"{one.name}: no layout of the model is legal on {count:,}")
             continue
-        shown = compute.strategies(
-            work, hardware, count, pool="training", goodput=rated.goodput_fraction
-        )
         found.extend(shown)
         total += count
         if largest is None or rated.num_accelerators > largest.num_accelerators:
@@ -117,40 +121,35 @@ def train(
 
 
 def _settled(
-    work: TrainingWork, hardware: Hardware, catalog: Catalog, terms: Terms, fixed: int | None
-) -> tuple[int, Reliability | None]:
+    campaign: Campaign, catalog: Catalog, terms: Terms, fixed: int | None
+) -> tuple[int, Reliability]:
     """Return count and reliability once neither moves the other any more."""
+    hardware = campaign.hardware
     unit = int(catalog.default("plan.scalable_unit_servers"))
-    replica = compute.replica_of(work, hardware)
-    goodput, count = 1.0, 0
-    rated: Reliability | None = None
+    count = 0
+    rated = _reliability(hardware.num_per_server, campaign, catalog, terms)
     for _ in range(_MOST_ROUNDS):
         if fixed is None:
-            needed = compute.accelerators_needed(work, hardware, goodput_fraction=goodput)
-            wanted = compute.rounded_up(
-                # Every copy of the model needs a sequence of the batch: more copies find no work,
-                # and a deadline that would take them is missed, which `limits` then says.
-                min(needed, float(replica * work.num_global_batch)),
+            wanted = compute.accelerators_needed(
+                campaign,
+                goodput_fraction=rated.goodput_fraction,
                 num_per_server=hardware.num_per_server,
                 unit_servers=unit if hardware.num_per_server <= unit else 1,
-                replica=replica,
             )
         else:
             wanted = math.ceil(fixed / hardware.num_per_server) * hardware.num_per_server
         wanted = max(wanted, count)  # never down: a smaller count would raise goodput and shrink on
-        rated = _reliability(wanted, work, hardware, catalog, terms)
+        rated = _reliability(wanted, campaign, catalog, terms)
         if wanted == count:
             break
-        count, goodput = wanted, rated.goodput_fraction
+        count = wanted
     return count, rated
 
 
-def _reliability(
-    count: int, work: TrainingWork, hardware: Hardware, catalog: Catalog, terms: Terms
-) -> Reliability:
+def _reliability(count: int, campaign: Campaign, catalog: Catalog, terms: Terms) -> Reliability:
     rates = tuple(catalog.failure_rates.values())
     write = hot_write_bytes_per_s(terms, catalog, count * hot_read_each(catalog))
-    size = hardware.checkpoint_bytes_per_parameter * work.shape.num_parameters
+    size = campaign.hardware.checkpoint_bytes_per_parameter * campaign.work.shape.num_parameters
     stall = size / write * catalog.default("plan.checkpoint_stall", Fraction)
     return reliability.assess(
         count,
