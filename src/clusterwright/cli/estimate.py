@@ -6,12 +6,12 @@ from typing import Literal
 
 from clusterwright import fabric
 from clusterwright.cli import files
-from clusterwright.cli.common import Common
+from clusterwright.cli.common import Common, FileName
 from clusterwright.cli.output import Answer, emit, items_document
 from clusterwright.errors import ExitCode, UsageError
 
 
-def estimate(what: Literal["fabric"], rows: str, *, common: Common | None = None) -> int:
+def estimate(what: Literal["fabric"], rows: FileName, *, common: Common | None = None) -> int:
     """Hold the models against rows of your own measurements.
 
     `fabric` counts switches and cables. Needed columns: gpus, radix_per_plane. Optional: planes,
