@@ -159,9 +159,7 @@ def _unknown(app: App, command: str, option: str) -> str:
     options = [name for one in app[command].assemble_argument_collection() for name in one.names]
     hints = nearest(option.partition("=")[0], [name for name in options if name.startswith("-")])
     near = f" Did you mean {hints[0]}?" if hints else f" A file of that name is written ./{option}"
-    return (
-        f"clusterwright {command}: Unknown option: {option}.{near}\nSee `clusterwright --help`."
-    )
+    return f"clusterwright {command}: Unknown option: {option}.{near}\nSee `clusterwright --help`."
 
 
 def _bug(error: BaseException, words: Sequence[str]) -> int:
