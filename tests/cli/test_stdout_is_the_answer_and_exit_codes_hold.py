@@ -162,6 +162,12 @@ def test_the_file_may_be_named_by_its_option(files, call):
         assert call(*words, "-f", UNIVERSITY, "-o", "json")[0] == 0
 
 
+def test_a_design_is_not_run_under_the_demand_of_another(files, call):
+    code, out, err = call("simulate", str(files / "before"), "--demand", UNIVERSITY, "--days", "1")
+    assert (code, out) == (2, "")
+    assert "research-groups" in err
+
+
 def test_a_dry_init_writes_nothing_and_says_so(call, tmp_path):
     code, _, err = call("init", str(tmp_path / "new.yaml"), "--dry-run")
     assert (code, "would write" in err) == (0, True)

@@ -146,7 +146,23 @@ def run_design(
     failures: bool,
     hourly: bool,
 ) -> Run:
-    """Run a design under its demand and return the summary."""
+    """Run a design under its demand and return the summary.
+
+    Raises
+    ------
+    UsageError
+        If the design has a pool for none of the demand's workloads.
+    """
+    served = {name for pool in design.spec.compute.pools for name in pool.workloads}
+    left_out = [work.name for work in demand.workloads if work.name not in served]
+    if len(left_out) == len(demand.workloads):
+        msg = (
+            f"design {design.name!r} has no pool for {', '.join(left_out)}: it was drawn from "
+            f"another demand than {demand.name!r}. Draw one with `clusterwright plan`."
+        )
+        raise UsageError(msg)
+    if left_out:
+        progress.say(f"left out, because no pool of the design takes them: {', '.join(left_out)}")
     horizon = days * SECONDS_PER_DAY
     jobs = twin.jobs_of(demand, design, parts, horizon_s=horizon, seed=setting.seed)
     setting = replace(
