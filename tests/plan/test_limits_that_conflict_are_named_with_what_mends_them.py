@@ -8,6 +8,8 @@ from tests.plan.conftest import ROOT, demand_of
 
 from clusterwright import documents, plan
 from clusterwright.model.demand import Demand, Hall, Limits, Site
+from clusterwright.units import Usd
+from clusterwright.units import format as show
 
 
 @pytest.fixture
@@ -35,6 +37,14 @@ def test_the_number_that_is_offered_does_meet_the_deadline(demand, parts):
     )
     again = with_campaign(demand, num_accelerators=int(offer.change.replace(",", "")))
     assert plan.plan(again, parts).status.feasible
+
+
+def test_the_price_of_a_larger_pool_stands_against_that_of_the_design(demand, parts):
+    design = plan.plan(with_campaign(demand, num_accelerators=64), parts)
+    offer = next(
+        one for one in design.status.relaxations if one.path == "workloads[0].accelerators"
+    )
+    assert offer.effect.endswith(f"instead of {show(design.spec.economics.capex_usd, Usd)}")
 
 
 def test_a_budget_too_small_offers_a_longer_deadline(parts):

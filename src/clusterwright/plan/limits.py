@@ -181,33 +181,29 @@ def _larger(
     """Offer the pool that would meet the deadline, where the demand fixes a smaller one."""
     if campaign.num_accelerators is None:
         return
-    have = campaign.num_accelerators
-    wanted = have
+    wanted, tried = campaign.num_accelerators, draft
     for _ in range(_TRIES):
-        late = _duration(campaign.name, draft) / campaign.within_s
+        late = _duration(campaign.name, tried) / campaign.within_s
         wanted = math.ceil(wanted * max(late, 1.01))
         try:
-            draft_with = redraft(wanted)
+            tried = redraft(wanted)
         except ClusterwrightError:
             return
-        wanted = next(
-            p.num_accelerators for p in draft_with.workforce.pools if p.role == "training"
-        )
-        if _duration(campaign.name, draft_with) <= campaign.within_s:
-            more = draft_with.economics.capex_usd / draft.economics.capex_usd - 1
+        wanted = next(p.num_accelerators for p in tried.workforce.pools if p.role == "training")
+        if _duration(campaign.name, tried) <= campaign.within_s:
+            more = tried.economics.capex_usd / draft.economics.capex_usd - 1
             yield (
                 more,
                 Relaxation(
                     path=f"workloads[{number}].accelerators",
                     change=str(wanted),
                     effect=(
-                        f"meets the deadline for {show(draft_with.economics.capex_usd, Usd)} "
+                        f"meets the deadline for {show(tried.economics.capex_usd, Usd)} "
                         f"instead of {show(draft.economics.capex_usd, Usd)}"
                     ),
                 ),
             )
             return
-        draft = draft_with
 
 
 def _smaller(draft: Draft, terms: Terms, redraft: Redraft) -> Iterator[tuple[float, Relaxation]]:
