@@ -168,6 +168,12 @@ def test_a_design_is_not_run_under_the_demand_of_another(files, call):
     assert "research-groups" in err
 
 
+def test_a_dry_demo_runs_in_full_and_writes_nothing(call, tmp_path):
+    code, out, _ = call("demo", "--out", str(tmp_path / "demo"), "--dry-run", "-q")
+    assert (code, "Nothing was written." in out) == (0, True)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_dry_init_writes_nothing_and_says_so(call, tmp_path):
     code, _, err = call("init", str(tmp_path / "new.yaml"), "--dry-run")
     assert (code, "would write" in err) == (0, True)
