@@ -273,7 +273,8 @@ def _installers() -> tuple[_Installer, ...]:
     found = []
     uv = _uv()
     if uv:
-        command = (uv, "pip", "install", "--quiet", "--python", str(PYTHON))
+        # Compiled, as pip does: where Python may write no bytecode, each start would compile anew.
+        command = (uv, "pip", "install", "--quiet", "--compile-bytecode", "--python", str(PYTHON))
         found.append(_Installer("uv", command, _uv_environment()))
     if has_pip:
         found.append(_Installer("pip", _pip_install(), None))

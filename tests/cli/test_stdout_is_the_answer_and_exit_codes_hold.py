@@ -102,6 +102,10 @@ def test_quiet_leaves_stderr_empty(files, call):
     [
         (["plan", "nothing.yaml"], 2, "no such file"),
         (["plan", "."], 2, "directory"),
+        (["plan", "--ouput", "json", WORKED], 2, "Did you mean --output?"),
+        (["report", "-z"], 2, "Unknown option: -z"),
+        (["simulate", "--nodes", "2", "--trace", "x.csv"], 2, "x.csv: no such file."),
+        (["check", "nowhere/design.yaml"], 2, "clusterwright plan"),
         (["plan", WORKED, "--lang", "fr"], 2, "en"),
         (["plan", WORKED, "-o", "xml"], 2, "json"),
         (["plan", WORKED, "--catalog", "nowhere"], 2, "directory"),
@@ -127,6 +131,53 @@ def test_wrong_use_leaves_with_2_and_says_what_to_write(call, words, code, says)
     assert out == ""
     assert says in err
     assert "Traceback" not in err
+
+
+@pytest.mark.parametrize(
+    ("words", "given"),
+    [
+        (["plan", "-"], "centre.yaml"),
+        (["plan", "-f", "-"], "centre.yaml"),
+        (["check", "-"], "before/design.yaml"),
+        (["explain", "spec.facility", "-f", "-"], "before/design.yaml"),
+        (["report", "-", "--out", "-"], "before/design.yaml"),
+        (["diff", "-", WORKED], "centre.yaml"),
+        (["estimate", "fabric", "-"], "fabrics.csv"),
+        (["simulate", "--nodes", "2", "--trace", "-"], "trace.csv"),
+    ],
+    ids=lambda one: " ".join(one)[:40] if isinstance(one, list) else None,
+)
+def test_a_hyphen_is_stdin(files, call, monkeypatch, words, given):
+    path = Path(UNIVERSITY) if given == "centre.yaml" else files / given
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(path.read_bytes())))
+    code, out, err = call(*words)
+    if words[0] == "diff":  # a demand is no design; the fault names stdin
+        assert (code, "-:" in err) == (2, True), err
+    else:
+        assert (code, bool(out)) == (0, True), err
+
+
+def test_the_file_may_be_named_by_its_option(files, call):
+    for words in (["plan"], ["check"], ["explain"]):
+        assert call(*words, "-f", UNIVERSITY, "-o", "json")[0] == 0
+
+
+def test_a_design_is_not_run_under_the_demand_of_another(files, call):
+    code, out, err = call("simulate", str(files / "before"), "--demand", UNIVERSITY, "--days", "1")
+    assert (code, out) == (2, "")
+    assert "research-groups" in err
+
+
+def test_a_dry_demo_runs_in_full_and_writes_nothing(call, tmp_path):
+    code, out, _ = call("demo", "--out", str(tmp_path / "demo"), "--dry-run", "-q")
+    assert (code, "Nothing was written." in out) == (0, True)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_dry_init_writes_nothing_and_says_so(call, tmp_path):
+    code, _, err = call("init", str(tmp_path / "new.yaml"), "--dry-run")
+    assert (code, "would write" in err) == (0, True)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_an_infeasible_demand_leaves_with_1_and_still_answers(call, tmp_path):

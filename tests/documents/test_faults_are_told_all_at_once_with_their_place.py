@@ -60,6 +60,11 @@ def test_all_faults_of_a_file_are_told_at_once():
     assert len(told) == len(WANTED) + 1  # the architecture lacks two fields
 
 
+def test_work_of_an_unknown_kind_is_told_the_nearest():
+    told = faults(HEAD + "workloads: [{trainin: a, tokens: 1 T}]\n")
+    assert "'trainin' looks like 'training'" in str(told[0])
+
+
 def test_a_message_names_file_line_column_path_and_remedy():
     told = faults(HEAD + "workloads: [{seats: a, people: 1, gpu: x}]\nsite: {cooling: airr}\n")
     assert str(told[0]) == (

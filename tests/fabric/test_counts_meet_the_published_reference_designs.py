@@ -162,3 +162,32 @@ def test_the_published_management_ports_take_the_published_switches():
         num_uplinks=2,
     )
     assert plane.num_leaf == 8
+
+
+@pytest.mark.parametrize("uplinks", [2, 4])
+@pytest.mark.parametrize("ports", [30, 317, 1161, 1920, 2000, 7000, 20_000, 200_000])
+def test_every_management_port_and_every_uplink_has_a_place(ports, uplinks):
+    parts = catalog.load()
+    attachment = Attachment(name="all", num_devices=ports, num_ports=1, port_bytes_per_s=1.25e8)
+    plane = fabric.management_plane(
+        [attachment], parts.switch("SN2201"), fill=0.85, num_uplinks=uplinks
+    )
+    wires = wiring(plane)
+    assert wires.core_core.size == plane.num_spine_core_cables
+    for switch, port, count in (
+        (wires.node_leaf, wires.node_leaf_port, plane.num_leaf),
+        (wires.up_leaf, wires.up_leaf_port, plane.num_leaf),
+        (wires.up_spine, wires.up_spine_port, plane.num_spine),
+        (wires.core_spine, wires.core_spine_port, plane.num_spine),
+        (wires.core_core, wires.core_core_port, plane.num_core),
+    ):
+        assert switch.max(initial=-1) < max(count, 1)
+        assert port.max(initial=-1) < plane.radix
+        assert np.unique(np.stack([switch, port]), axis=1).shape[1] == switch.size
+    both = np.concatenate(
+        [
+            wires.up_spine * 1000 + wires.up_spine_port,
+            wires.core_spine * 1000 + wires.core_spine_port,
+        ]
+    )
+    assert np.unique(both).size == both.size

@@ -3,10 +3,13 @@
 from dataclasses import replace
 
 import pytest
+import yaml
 from tests.plan.conftest import ROOT, demand_of
 
 from clusterwright import documents, plan
 from clusterwright.model.demand import Demand, Hall, Limits, Site
+from clusterwright.units import Usd
+from clusterwright.units import format as show
 
 
 @pytest.fixture
@@ -36,6 +39,14 @@ def test_the_number_that_is_offered_does_meet_the_deadline(demand, parts):
     assert plan.plan(again, parts).status.feasible
 
 
+def test_the_price_of_a_larger_pool_stands_against_that_of_the_design(demand, parts):
+    design = plan.plan(with_campaign(demand, num_accelerators=64), parts)
+    offer = next(
+        one for one in design.status.relaxations if one.path == "workloads[0].accelerators"
+    )
+    assert offer.effect.endswith(f"instead of {show(design.spec.economics.capex_usd, Usd)}")
+
+
 def test_a_budget_too_small_offers_a_longer_deadline(parts):
     demand = demand_of(ROOT / "examples/autonomous-driving/by-deadline.yaml")
     limits = replace(demand.limits, capex_usd=100e6)
@@ -45,6 +56,38 @@ def test_a_budget_too_small_offers_a_longer_deadline(parts):
         "limits.capex",
         "workloads[0].within",
     }
+
+
+@pytest.mark.parametrize(
+    ("within", "limits", "offered"),
+    [
+        ("1 h", "", "workloads[0].within"),
+        ("30 d", "limits: {capex: 5 MUSD, power: 1 MW}\n", "every broken limit"),
+        ("30 d", "limits: {capex: 5 MUSD, power: 1 MW}\n", "workloads[0].within"),
+        ("30 d", "site: {hall: {racks: 10, power: 100 kW}}\n", "every broken limit"),
+        ("30 d", "site: {hall: {racks: 10, power: 100 kW}}\n", "workloads[0].within"),
+    ],
+)
+def test_what_is_offered_mends_the_demand_when_it_is_written(parts, within, limits, offered):
+    text = (
+        "apiVersion: clusterwright/v1\nkind: Demand\nname: x\n"
+        f"workloads: [{{training: a, model: llama-2-70b, tokens: 2 T, within: {within}}}]\n{limits}"
+    )
+    design = plan.plan(documents.read(text, Demand), parts)
+    broken = {one.limit for one in design.status.conflicts}
+    wanted = broken if offered == "every broken limit" else {offered}
+    taken = [one for one in design.status.relaxations if one.path in wanted]
+    assert {one.path for one in taken} == wanted
+    assert len(wanted) == 1 or all("raised too" in one.effect for one in taken)
+    raw = yaml.safe_load(text)
+    for one in taken:
+        *way, last = one.path.replace("[0]", ".0").split(".")
+        place = raw
+        for step in way:
+            place = place[int(step)] if step.isdigit() else place[step]
+        place[last] = int(one.change) if one.path.endswith("racks") else one.change
+    again = plan.plan(documents.read(yaml.safe_dump(raw), Demand), parts)
+    assert again.status.feasible, again.status.conflicts
 
 
 @pytest.mark.parametrize(

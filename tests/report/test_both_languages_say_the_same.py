@@ -1,6 +1,7 @@
 import re
 from pathlib import Path
 
+import pytest
 from tests.report import sample
 from tests.report.pages import Page
 
@@ -82,3 +83,24 @@ def test_a_sentence_of_the_plan_is_translated_part_by_part_and_names_stay():
     assert words.phrase("the demand states it; bubble 0.6 %") == "需求给定；流水线气泡 0.6 %"
     assert words.phrase("H100-SXM5-80GB") == "H100-SXM5-80GB"
     assert Words("en").phrase("lake capacity") == "lake capacity"
+
+
+@pytest.mark.parametrize(
+    "effect",
+    [
+        "takes the design as it is: 107 MUSD to build",
+        "takes the design as it is, with limits.power raised too: 107 MUSD to build",
+        "keeps every limit with 48 accelerators",
+        "meets the deadline for 60 MUSD instead of 30 MUSD",
+        "cools racks denser than 50 kW",
+        "the stream offers more work than the pool can do: it never ends",
+    ],
+)
+def test_what_would_mend_a_demand_is_said_in_both_languages(effect):
+    assert CHINESE.search(Words("zh").phrase(effect))
+    assert not re.search(r"[a-z]{3,} [a-z]{3,}", Words("zh").phrase(effect))
+
+
+@pytest.mark.parametrize("stage", ["capex", "opex", "carbon", "facility power", "hall power"])
+def test_a_limit_that_binds_is_named_in_both_languages(stage):
+    assert CHINESE.search(Words("zh").phrase(stage))

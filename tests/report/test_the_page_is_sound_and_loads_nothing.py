@@ -131,3 +131,8 @@ def test_an_estimate_carries_its_mark():
 def test_an_unknown_language_is_named_with_the_known_ones():
     with pytest.raises(UnknownName, match="en, zh"):
         report.html(sample.design(), lang="tlh")
+
+
+def test_on_paper_a_section_is_not_torn_from_its_first_picture():
+    style = report.html(sample.design()).partition("@media print{")[2].partition("</style>")[0]
+    assert ".lead{break-after:avoid;break-inside:avoid}" in style

@@ -32,6 +32,9 @@ addEventListener("load", () => {{
     const box = one.getBoundingClientRect();
     if (box.width && box.right > root.clientWidth + 1) out.push(one.tagName + "#" + one.id);
   }}
+  for (const one of inner.querySelectorAll("a.note")) {{
+    if (one.getClientRects().length > 1) out.push("note broken over two lines: " + one.textContent);
+  }}
   const lost = [];
   for (const text of inner.querySelectorAll("svg text")) {{
     const box = text.getBoundingClientRect();

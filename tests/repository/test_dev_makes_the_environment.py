@@ -3,6 +3,7 @@
 import sys
 
 import pytest
+from hypothesis import settings
 
 import dev
 
@@ -42,6 +43,18 @@ def test_without_ensurepip_uv_makes_the_environment(calls, monkeypatch):
     monkeypatch.setattr(dev.shutil, "which", lambda name: f"/bin/{name}" if name == "uv" else None)
     assert dev.setup() == 0
     assert calls[0][:2] == ["/bin/uv", "venv"]
+
+
+def test_uv_compiles_what_it_installs_as_pip_does(calls, monkeypatch):
+    monkeypatch.setattr(dev.shutil, "which", lambda name: f"/bin/{name}" if name == "uv" else None)
+    assert dev.setup() == 0
+    installed = [call for call in calls if call[:3] == ["/bin/uv", "pip", "install"]]
+    assert installed
+    assert all("--compile-bytecode" in call for call in installed)
+
+
+def test_a_slow_machine_fails_no_property():
+    assert settings().deadline is None
 
 
 def test_a_half_made_environment_is_not_left_behind(calls, monkeypatch):

@@ -217,6 +217,26 @@ def test_energy_of_an_idle_and_of_a_busy_cluster():
     assert math.isclose(status.carbon_g, joules * 1e-4)
 
 
+def test_a_centre_without_jobs_still_draws_what_idle_nodes_draw():
+    from clusterwright.twin import Power
+
+    cluster = Cluster(
+        groups=(NodeGroup(queue="q", num_nodes=2, gpus_per_node=8, node_power_w=10_000.0),)
+    )
+    power = Power(
+        idle_fraction=0.3,
+        busy_fraction=0.8,
+        other_power_w=1000.0,
+        pue_ratio=1.5,
+        price_usd_per_j=(1e-8,),
+        carbon_g_per_j=(1e-4,),
+    )
+    setting = Setting(horizon_s=7200.0)
+    summary = summarise("x", run(cluster, (), setting), setting, power=power)
+    assert summary.items == ()
+    assert math.isclose(summary.status.energy_j, (2 * 10_000 * 0.3 + 1000) * 7200 * 1.5)
+
+
 @settings(max_examples=60, deadline=None)
 @given(runs())
 def test_the_bills_of_the_queues_sum_to_the_bill_of_the_facility(case):

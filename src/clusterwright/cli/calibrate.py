@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from cyclopts import Parameter
 
 from clusterwright.cli import files, load
-from clusterwright.cli.common import Common
+from clusterwright.cli.common import Common, FileName
 from clusterwright.cli.estimate import read_rows, time_errors
 from clusterwright.cli.output import Answer, csv_text, emit, items_document
 from clusterwright.cli.progress import Progress
@@ -29,7 +29,7 @@ _WORST = 12
 
 def calibrate(
     what: Literal["training"],
-    rows: str,
+    rows: FileName,
     *,
     out: Annotated[str | None, Parameter(name="--out")] = None,
     catalog: Annotated[str | None, Parameter(name="--catalog")] = None,

@@ -12,7 +12,7 @@ from clusterwright import __version__, documents, plan
 from clusterwright import check as lints
 from clusterwright.check import RULES, Finding
 from clusterwright.cli import files, load
-from clusterwright.cli.common import Common
+from clusterwright.cli.common import Common, FileName
 from clusterwright.cli.output import Answer, emit, items_document
 from clusterwright.errors import ExitCode, Fault, InvalidInput
 from clusterwright.model.demand import Demand
@@ -23,7 +23,7 @@ _SARIF_SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 
 
 def check(
-    file: str,
+    file: Annotated[FileName, Parameter(name=["--file", "-f"])],
     *,
     catalog: Annotated[str | None, Parameter(name="--catalog")] = None,
     common: Common | None = None,

@@ -13,6 +13,19 @@ from clusterwright.errors import UsageError
 if TYPE_CHECKING:
     from rich.console import Console
 
+
+class UnknownOption(UsageError):
+    """An option that the command does not have stands where a file is expected."""
+
+
+def _not_an_option(_: object, value: object) -> None:
+    if isinstance(value, str) and value.startswith("-") and value != "-":
+        raise UnknownOption(value)
+
+
+FileName = Annotated[str, Parameter(allow_leading_hyphen=True, validator=_not_an_option)]
+"""A file that a command reads or writes; `-` stands for stdin or stdout."""
+
 Format = Literal["table", "wide", "json", "yaml", "csv", "name", "jsonl", "sarif"]
 
 

@@ -21,6 +21,7 @@ def demo(
     out: Annotated[str, Parameter(name="--out")] = "demo-out",
     lang: str = "en",
     seed: int = 0,
+    dry_run: Annotated[bool, Parameter(negative=())] = False,
     common: Common | None = None,
 ) -> int:
     """Plan the worked case, run its month in the twin and show the report.
@@ -33,6 +34,8 @@ def demo(
         Language of summary and report: en or zh.
     seed
         Seed of the month.
+    dry_run
+        Plan and run in full, write nothing.
     """
     common = common or Common()
     progress = Progress(common)
@@ -53,18 +56,20 @@ def demo(
         failures=True,
         hourly=False,
     )
-    with progress.step(f"writing {out}"):
-        written = files.write_directory(
-            out,
-            {
-                "design.yaml": documents.dump(design),
-                "report.html": report.html(design, run, lang=language),
-                "bom.csv": report.bom_csv(design),
-                "cabling.csv": report.cabling_csv(plan.cables(design, parts)),
-                "month.json": documents.dump(run, format="json"),
-            },
-        )
+    where = "Nothing was written."
+    if not dry_run:
+        with progress.step(f"writing {out}"):
+            written = files.write_directory(
+                out,
+                {
+                    "design.yaml": documents.dump(design),
+                    "report.html": report.html(design, run, lang=language),
+                    "bom.csv": report.bom_csv(design),
+                    "cabling.csv": report.cabling_csv(plan.cables(design, parts)),
+                    "month.json": documents.dump(run, format="json"),
+                },
+            )
+        where = f"Report: {(written / 'report.html').resolve().as_uri()}"
     text = report.summary(design, run, lang=language)
-    where = f"Report: {(written / 'report.html').resolve().as_uri()}"
     emit(Answer(document=documents.as_dict(design), text=f"{text}\n\n{where}"), common)
     return ExitCode.OK if design.status.feasible else ExitCode.NO

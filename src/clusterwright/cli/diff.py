@@ -6,15 +6,15 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from clusterwright.cli import load
-from clusterwright.cli.common import Common
+from clusterwright.cli.common import Common, FileName
 from clusterwright.cli.output import Answer, emit, items_document
 from clusterwright.errors import ExitCode
 from clusterwright.study import compare
 
 
 def diff(
-    before: str,
-    after: str,
+    before: FileName,
+    after: FileName,
     *,
     exit_code: Annotated[bool, Parameter(name="--exit-code", negative=())] = False,
     common: Common | None = None,

@@ -9,7 +9,7 @@ from cyclopts import Parameter
 
 from clusterwright import fabric
 from clusterwright.cli import files, load
-from clusterwright.cli.common import Common
+from clusterwright.cli.common import Common, FileName
 from clusterwright.cli.output import Answer, emit, items_document
 from clusterwright.errors import ExitCode, UsageError
 
@@ -24,7 +24,7 @@ _TRAINING_SHOWN = (
 
 def estimate(
     what: Literal["fabric", "training"],
-    rows: str,
+    rows: FileName,
     *,
     catalog: Annotated[str | None, Parameter(name="--catalog")] = None,
     common: Common | None = None,

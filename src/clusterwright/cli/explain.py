@@ -10,7 +10,7 @@ from clusterwright import documents, plan
 from clusterwright.catalog import Catalog
 from clusterwright.cli import files, load
 from clusterwright.cli.check import kind_of_text
-from clusterwright.cli.common import Common
+from clusterwright.cli.common import Common, FileName
 from clusterwright.cli.output import Answer, emit, items_document
 from clusterwright.documents import FieldInfo
 from clusterwright.errors import ExitCode, UnknownName
@@ -26,7 +26,7 @@ _COLUMNS = ("path", "value", "stated", "reason", "source")
 def explain(
     path: str = "",
     *,
-    file: Annotated[str | None, Parameter(name=["--file", "-f"])] = None,
+    file: Annotated[FileName | None, Parameter(name=["--file", "-f"])] = None,
     catalog: Annotated[str | None, Parameter(name="--catalog")] = None,
     common: Common | None = None,
 ) -> int:

@@ -77,4 +77,12 @@ def _missing(path: str) -> str:
     names = sorted(str(parent / p.name) for p in parent.iterdir()) if parent.is_dir() else []
     hints = nearest(path, [name.removeprefix("./") for name in names])
     near = f" Did you mean {', '.join(hints)}?" if hints else ""
-    return f"{path}: no such file.{near} `clusterwright init` writes a first one."
+    return f"{path}: no such file.{near}{_origin(Path(path))}"
+
+
+def _origin(path: Path) -> str:
+    if path.name == "design.yaml":
+        return " `clusterwright plan centre.yaml --out build` writes build/design.yaml."
+    if path.suffix in {".yaml", ".yml"}:
+        return " `clusterwright init` writes a first demand."
+    return ""

@@ -43,5 +43,6 @@ def init(
         raise Conflict(msg)
     if not dry_run:
         files.write_directory(str(path.parent), {path.name: text})
-    progress.say(f"wrote {file}; next: clusterwright plan {file} --out build")
+    done = "would write" if dry_run else "wrote"
+    progress.say(f"{done} {file}; next: clusterwright plan {file} --out build")
     return ExitCode.OK

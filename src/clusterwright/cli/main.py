@@ -11,7 +11,8 @@ from collections.abc import Sequence
 from cyclopts import App, CycloptsError
 
 from clusterwright import __version__
-from clusterwright.errors import ClusterwrightError, ExitCode
+from clusterwright.cli.common import UnknownOption
+from clusterwright.errors import ClusterwrightError, ExitCode, nearest
 
 COMMANDS: Sequence[tuple[str, str, str]] = (
     # name, what it does, examples
@@ -142,6 +143,9 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except CycloptsError as error:
         _say(f"{' '.join(['clusterwright', *words[:1]])}: {error}\nSee `clusterwright --help`.")
         return ExitCode.USAGE
+    except UnknownOption as error:
+        _say(_unknown(app, words[0], str(error)))
+        return ExitCode.USAGE
     except ClusterwrightError as error:
         _say(str(error))
         return error.exit_code
@@ -155,6 +159,13 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except Exception as error:
         return _bug(error, words)
     return result if isinstance(result, int) else ExitCode.OK
+
+
+def _unknown(app: App, command: str, option: str) -> str:
+    options = [name for one in app[command].assemble_argument_collection() for name in one.names]
+    hints = nearest(option.partition("=")[0], [name for name in options if name.startswith("-")])
+    near = f" Did you mean {hints[0]}?" if hints else f" A file of that name is written ./{option}"
+    return f"clusterwright {command}: Unknown option: {option}.{near}\nSee `clusterwright --help`."
 
 
 def _bug(error: BaseException, words: Sequence[str]) -> int:

@@ -8,7 +8,7 @@ from clusterwright import documents, report
 from clusterwright import plan as planning
 from clusterwright.catalog import Catalog
 from clusterwright.cli import files, load
-from clusterwright.cli.common import Common
+from clusterwright.cli.common import Common, FileName
 from clusterwright.cli.output import Answer, emit
 from clusterwright.cli.progress import Progress
 from clusterwright.errors import ExitCode
@@ -16,7 +16,7 @@ from clusterwright.model.design import Design
 
 
 def plan(
-    file: str,
+    file: Annotated[FileName, Parameter(name=["--file", "-f"])],
     *,
     out: Annotated[str | None, Parameter(name="--out")] = None,
     catalog: Annotated[str | None, Parameter(name="--catalog")] = None,

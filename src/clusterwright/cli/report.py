@@ -9,17 +9,17 @@ from cyclopts import Parameter
 from clusterwright import documents
 from clusterwright import report as reporting
 from clusterwright.cli import files, load
-from clusterwright.cli.common import Common
+from clusterwright.cli.common import Common, FileName
 from clusterwright.cli.progress import Progress
 from clusterwright.errors import ExitCode
 from clusterwright.model.run import Run
 
 
 def report(
-    design: str,
+    design: FileName,
     *,
-    run: Annotated[str | None, Parameter(name="--run")] = None,
-    out: Annotated[str, Parameter(name="--out")] = "-",
+    run: Annotated[FileName | None, Parameter(name="--run")] = None,
+    out: Annotated[FileName, Parameter(name="--out")] = "-",
     lang: str = "en",
     dry_run: Annotated[bool, Parameter(negative=())] = False,
     common: Common | None = None,

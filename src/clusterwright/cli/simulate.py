@@ -9,7 +9,7 @@ from cyclopts import Parameter
 from clusterwright import documents, sched, traces, twin
 from clusterwright.catalog import Catalog
 from clusterwright.cli import files, load
-from clusterwright.cli.common import Common
+from clusterwright.cli.common import Common, FileName
 from clusterwright.cli.output import Answer, emit, items_document
 from clusterwright.cli.progress import Progress
 from clusterwright.errors import ExitCode, Fault, UsageError
@@ -25,16 +25,16 @@ _SHOWN_DROPS = 5  # dropped rows that are told one by one; all are counted
 
 
 def simulate(
-    design: str | None = None,
+    design: FileName | None = None,
     *,
-    demand: Annotated[str | None, Parameter(name="--demand")] = None,
+    demand: Annotated[FileName | None, Parameter(name="--demand")] = None,
     days: float = 30.0,
-    nodes: Annotated[str | None, Parameter(name="--nodes")] = None,
+    nodes: Annotated[FileName | None, Parameter(name="--nodes")] = None,
     gpus_per_node: int = 8,
-    trace: Annotated[str | None, Parameter(name="--trace")] = None,
-    queues: Annotated[str | None, Parameter(name="--queues")] = None,
+    trace: Annotated[FileName | None, Parameter(name="--trace")] = None,
+    queues: Annotated[FileName | None, Parameter(name="--queues")] = None,
     borrowing: Literal["on", "off"] = "off",
-    estimates: Annotated[str | None, Parameter(name="--estimates")] = None,
+    estimates: Annotated[FileName | None, Parameter(name="--estimates")] = None,
     backfill: Annotated[str, Parameter(name="--backfill")] = "none",
     placement: Annotated[str, Parameter(name="--placement")] = "consolidate",
     policy: Annotated[str, Parameter(name="--policy")] = "fifo",
@@ -146,7 +146,23 @@ def run_design(
     failures: bool,
     hourly: bool,
 ) -> Run:
-    """Run a design under its demand and return the summary."""
+    """Run a design under its demand and return the summary.
+
+    Raises
+    ------
+    UsageError
+        If the design has a pool for none of the demand's workloads.
+    """
+    served = {name for pool in design.spec.compute.pools for name in pool.workloads}
+    left_out = [work.name for work in demand.workloads if work.name not in served]
+    if len(left_out) == len(demand.workloads):
+        msg = (
+            f"design {design.name!r} has no pool for {', '.join(left_out)}: it was drawn from "
+            f"another demand than {demand.name!r}. Draw one with `clusterwright plan`."
+        )
+        raise UsageError(msg)
+    if left_out:
+        progress.say(f"left out, because no pool of the design takes them: {', '.join(left_out)}")
     horizon = days * SECONDS_PER_DAY
     jobs = twin.jobs_of(demand, design, parts, horizon_s=horizon, seed=setting.seed)
     setting = replace(

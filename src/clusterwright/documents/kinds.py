@@ -10,6 +10,7 @@ from pydantic import ConfigDict, Strict, TypeAdapter
 from pydantic_core import PydanticCustomError
 from pydantic_core import core_schema as cs
 
+from clusterwright.errors import nearest
 from clusterwright.units import unit_of
 
 API_VERSION = "clusterwright/v1"
@@ -96,9 +97,15 @@ class TaggedByKey:
         found = [tag for tag in self.variants if tag in value]
         if len(found) != 1:
             return self._refuse(
-                f"has {' and '.join(found)} at once" if found else "does not say what it is"
+                f"has {' and '.join(found)} at once" if found else self._lacks(value)
             )
         return value
+
+    def _lacks(self, value: Mapping[object, object]) -> str:
+        near = ((str(key), hint) for key in value for hint in nearest(str(key), self.variants))
+        key, hint = next(near, ("", ""))
+        meant = f" ({key!r} looks like {hint!r})" if hint else ""
+        return f"does not say what it is{meant}"
 
     def _refuse(self, why: str) -> Any:
         raise PydanticCustomError(

@@ -87,9 +87,11 @@ def storage_plane(
 def management_plane(
     attachments: Sequence[Attachment], switch: Switch, *, fill: float, num_uplinks: int
 ) -> Plane:
-    """Return the out-of-band plane: access switches filled to a share, two aggregation switches.
+    """Return the out-of-band plane: access switches filled to a share, aggregation above them.
 
-    Every management port has a place; the plane shares no switch with the others.
+    Two aggregation switches take the uplinks while they have the ports; beyond that access switches
+    form groups of two aggregation switches each, and pairs of core switches join the groups. Every
+    management port and every uplink has a place; the plane shares no switch with the others.
     """
     attached = [one for one in attachments if one.num_devices and one.num_ports]
     if not attached:
@@ -97,29 +99,48 @@ def management_plane(
     ports = sum(one.num_devices * one.num_ports for one in attached)
     usable = max(1, int(switch.num_ports * fill))
     leaves = math.ceil(ports / usable)
-    spines = 2 if leaves > 1 else 0
+    spines, cores = _aggregation(leaves, switch.num_ports, num_uplinks)
+    topology = "access switches under two aggregation switches" if spines else "one switch"
+    if cores:
+        topology = "access switches under pairs of aggregation and core switches"
     return Plane(
-        topology="access switches under two aggregation switches" if spines else "one switch",
+        topology=topology,
         switch=switch.name,
         radix=switch.num_ports,
-        levels=2 if spines else 1,
+        levels=3 if cores else 2 if spines else 1,
         num_endpoints=ports,
         num_manager_ports=0,
         num_leaf=leaves,
         num_spine=spines,
-        num_core=0,
+        num_core=cores,
         num_node_leaf_cables=ports,
         num_leaf_spine_cables=leaves * num_uplinks if spines else 0,
-        num_spine_core_cables=0,
+        num_spine_core_cables=spines * num_uplinks if cores else 0,
         num_rails=0,
         oversubscription_ratio=usable / num_uplinks if spines else 1.0,
         port_bytes_per_s=switch.port_bytes_per_s,
         bisection_bytes_per_s=leaves * num_uplinks * switch.port_bytes_per_s / 2,
-        power_w=(leaves + spines) * switch.max_power_w,
-        num_rack_units=(leaves + spines) * switch.rack_units,
+        power_w=(leaves + spines + cores) * switch.max_power_w,
+        num_rack_units=(leaves + spines + cores) * switch.rack_units,
         attachments=tuple(attached),
         links=(),
     )
+
+
+def _aggregation(leaves: int, radix: int, num_uplinks: int) -> tuple[int, int]:
+    """Return aggregation and core switches above so many access switches."""
+    if leaves <= 1:
+        return 0, 0
+    each = max(1, num_uplinks // 2)  # links of one switch to one of the pair above it
+    if leaves * each <= radix:
+        return 2, 0
+    groups = math.ceil(leaves / access_switches_of_a_group(radix, num_uplinks))
+    return 2 * groups, 2 * math.ceil(2 * groups * each / radix)
+
+
+def access_switches_of_a_group(radix: int, num_uplinks: int) -> int:
+    """Return how many access switches share two aggregation switches that have uplinks too."""
+    return (radix - num_uplinks) // max(1, num_uplinks // 2)
 
 
 def switch_ports(attachment: Attachment, port_bytes_per_s: float) -> int:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from clusterwright.fabric.planes import switch_ports
+from clusterwright.fabric.planes import access_switches_of_a_group, switch_ports
 from clusterwright.model.network import Plane
 
 Indices = npt.NDArray[np.int64]
@@ -115,6 +115,10 @@ def _uplinks(plane: Plane, down: int) -> tuple[Indices, Indices, Indices, Indice
     if plane.levels == 2:
         each = up // plane.num_spine  # links of every pair; spines divide the uplinks of a leaf
         return leaf, down + place, place // each, leaf * each + place % each
+    if _is_access_tree(plane, up):
+        group = access_switches_of_a_group(plane.radix, up)
+        spine = 2 * (leaf // group) + place % 2
+        return leaf, down + place, spine, _running(spine)
     pod = leaf // (plane.radix // 2)  # so many leaves under so many spines as a leaf has uplinks
     first = pod * up
     width = np.minimum(up, plane.num_spine - first)
@@ -126,10 +130,20 @@ def _core_links(plane: Plane) -> tuple[Indices, Indices, Indices, Indices]:
     if not plane.num_spine_core_cables:
         return _nothing()
     links = np.arange(plane.num_spine_core_cables, dtype=np.int64)
+    up = plane.num_spine_core_cables // plane.num_spine
+    if _is_access_tree(plane, up):
+        spine, place = links // up, links % up
+        core = 2 * (spine // (plane.radix // max(1, up // 2))) + place % 2
+        return spine, plane.radix - up + place, core, _running(core)
     half = plane.radix // 2
     spine = np.minimum(links // half, plane.num_spine - 1)
     core = links % plane.num_core
     return spine, half + links % half, core, _running(core)
+
+
+def _is_access_tree(plane: Plane, up: int) -> bool:
+    """Return whether few uplinks leave each switch for a pair above it, as out of band."""
+    return plane.num_rails == 0 and 2 * up < plane.radix
 
 
 def _running(keys: Indices) -> Indices:

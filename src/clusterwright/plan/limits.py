@@ -1,7 +1,7 @@
 """Which limits a design breaks, and what would mend that at the least cost."""
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from clusterwright.errors import ClusterwrightError
@@ -15,12 +15,14 @@ from clusterwright.units import (
     Usd,
     UsdPerYear,
     Watts,
+    parse,
 )
 from clusterwright.units import (
     format as show,
 )
 
 _CLOSE = 1e-9  # relative; a limit met to the last digit is met
+_STEP = 1e-4  # relative; finer than the four digits that are shown
 _TRIES = 12  # of a smaller pool; each halves the distance to the limit
 
 Redraft = Callable[[int], Draft]
@@ -42,7 +44,7 @@ def conflicts(draft: Draft, terms: Terms) -> tuple[Conflict, ...]:
         Conflict(
             limit=one.path,
             asked=_said(one.asked, one.alias),
-            reached=_said(one.reached, one.alias),
+            reached=_enough(one.reached, one.alias),
             shortfall_ratio=one.reached / one.asked - 1
             if one.asked and math.isfinite(one.reached)
             else None,
@@ -67,12 +69,14 @@ def conflicts(draft: Draft, terms: Terms) -> tuple[Conflict, ...]:
 def relaxations(draft: Draft, terms: Terms, redraft: Redraft) -> tuple[Relaxation, ...]:
     """Return changes of the demand that would mend a design, the cheapest first.
 
-    A broken limit can be raised to what the design comes to. A broken deadline can be met by more
+    A broken limit can be raised to what the design comes to; where several are broken, all of them
+    must be, and they cost what the furthest of them does. A broken deadline can be met by more
     accelerators, at their cost. Limits that the training pool drives can be met by a smaller pool,
     at the time that it then takes.
     """
     broken = list(_broken(draft, terms))
-    found = [(_dearness(one), _raised(one, draft)) for one in broken]
+    together = max((_dearness(one) for one in broken), default=0.0)
+    found = [(together, _raised(one, broken, draft)) for one in broken]
     for number, campaign in enumerate(terms.demand.workloads):
         late = any(one.path == f"workloads[{number}].within" for one in broken)
         if isinstance(campaign, Training) and late:
@@ -132,12 +136,25 @@ def _said(value: float, alias: object) -> str:
     return f"{value:,.0f}" if alias is None else show(value, alias, digits=4)
 
 
+def _enough(value: float, alias: object) -> str:
+    """Return a value rounded up: a limit that is set to what stands here does hold the value."""
+    if alias is None:
+        return f"{math.ceil(value - _CLOSE)}" if math.isfinite(value) else "no end"
+    text, raised = _said(value, alias), value
+    while math.isfinite(value) and parse(text, alias) < value:
+        raised *= 1 + _STEP
+        text = _said(raised, alias)
+    return text
+
+
 def _dearness(one: _Broken) -> float:
     """Return how far a limit would have to move, as a share of itself."""
     return one.reached / one.asked - 1 if one.asked and math.isfinite(one.reached) else math.inf
 
 
-def _raised(one: _Broken, draft: Draft) -> Relaxation:
+def _raised(one: _Broken, broken: Sequence[_Broken], draft: Draft) -> Relaxation:
+    others = [other.path for other in broken if other.path != one.path]
+    beside = f", with {' and '.join(others)} raised too" if others else ""
     if one.path == "site.cooling":
         return Relaxation(
             path=one.path,
@@ -150,10 +167,11 @@ def _raised(one: _Broken, draft: Draft) -> Relaxation:
             change="fewer or shorter jobs, or more accelerators",
             effect="the stream offers more work than the pool can do: it never ends",
         )
+    build = show(draft.economics.capex_usd, Usd)
     return Relaxation(
         path=one.path,
-        change=_said(one.reached, one.alias),
-        effect=f"takes the design as it is: {show(draft.economics.capex_usd, Usd)} to build",
+        change=_enough(one.reached, one.alias),
+        effect=f"takes the design as it is{beside}: {build} to build",
     )
 
 
@@ -163,33 +181,29 @@ def _larger(
     """Offer the pool that would meet the deadline, where the demand fixes a smaller one."""
     if campaign.num_accelerators is None:
         return
-    have = campaign.num_accelerators
-    wanted = have
+    wanted, tried = campaign.num_accelerators, draft
     for _ in range(_TRIES):
-        late = _duration(campaign.name, draft) / campaign.within_s
+        late = _duration(campaign.name, tried) / campaign.within_s
         wanted = math.ceil(wanted * max(late, 1.01))
         try:
-            draft_with = redraft(wanted)
+            tried = redraft(wanted)
         except ClusterwrightError:
             return
-        wanted = next(
-            p.num_accelerators for p in draft_with.workforce.pools if p.role == "training"
-        )
-        if _duration(campaign.name, draft_with) <= campaign.within_s:
-            more = draft_with.economics.capex_usd / draft.economics.capex_usd - 1
+        wanted = next(p.num_accelerators for p in tried.workforce.pools if p.role == "training")
+        if _duration(campaign.name, tried) <= campaign.within_s:
+            more = tried.economics.capex_usd / draft.economics.capex_usd - 1
             yield (
                 more,
                 Relaxation(
                     path=f"workloads[{number}].accelerators",
-                    change=f"{wanted:,}",
+                    change=str(wanted),
                     effect=(
-                        f"meets the deadline for {show(draft_with.economics.capex_usd, Usd)} "
+                        f"meets the deadline for {show(tried.economics.capex_usd, Usd)} "
                         f"instead of {show(draft.economics.capex_usd, Usd)}"
                     ),
                 ),
             )
             return
-        draft = draft_with
 
 
 def _smaller(draft: Draft, terms: Terms, redraft: Redraft) -> Iterator[tuple[float, Relaxation]]:
@@ -225,7 +239,7 @@ def _smaller(draft: Draft, terms: Terms, redraft: Redraft) -> Iterator[tuple[flo
         takes / campaign.within_s - 1,
         Relaxation(
             path=f"workloads[{number}].within",
-            change=_said(takes, Seconds),
+            change=_enough(takes, Seconds),
             effect=f"keeps every limit with {count:,} accelerators",
         ),
     )

@@ -263,15 +263,32 @@ def _choices(
         for tier in work.storage.tiers
         if tier.name != "local"
     ]
-    if any(isinstance(one, Training) and one.num_accelerators for one in terms.demand.workloads):
+    found += _size_choices(terms, work)
+    return tuple(found)
+
+
+def _size_choices(terms: Terms, work: Draft) -> list[Choice]:
+    campaigns = [one for one in terms.demand.workloads if isinstance(one, Training)]
+    pool = next((one for one in work.workforce.pools if one.role == "training"), None)
+    if not campaigns or pool is None or pool.owned or terms.demand.fleet:
+        return []
+    stated = any(one.num_accelerators for one in campaigns)
+    found = [
+        Choice(
+            what="size of the training pool",
+            chosen=f"{pool.num_accelerators:,}",
+            reason="the demand states it" if stated else "the deadline decides, goodput included",
+        )
+    ]
+    if pool.num_spare_servers:
         found.append(
             Choice(
-                what="size of the training pool",
-                chosen=f"{work.workforce.pools[0].num_accelerators:,}",
-                reason="the demand states it",
+                what="spare servers",
+                chosen=f"{pool.num_spare_servers:,}",
+                reason="so many are seldom out at once, and the gang goes on without repair",
             )
         )
-    return tuple(found)
+    return found
 
 
 def _hardware_choices(

@@ -19,7 +19,7 @@ from clusterwright.model.reliability import Reliability
 from clusterwright.model.work import Experiments, Inference, Processing, Seats, Simulation, Training
 from clusterwright.plan.terms import Terms
 from clusterwright.plan.training import Load, campaigns_of, hot_read_each, train
-from clusterwright.units import BytesPerSecond, Fraction, Seconds
+from clusterwright.units import SECONDS_PER_DAY, BytesPerSecond, Fraction, Seconds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,8 +83,10 @@ def staff_pools(
     campaigns = campaigns_of(terms, catalog)
     sized = train(terms, catalog, campaigns, accelerator, server, training_pool)
     wide, narrow = _split(terms.demand.workloads, server.num_accelerators)
-    training = _with_wide(sized.load, wide, catalog, server, stated=_is_stated(campaigns))
-    pools = [_pool("training", "training", accelerator, server, training, terms)]
+    stated = _is_stated(campaigns)
+    training = _with_wide(sized.load, wide, catalog, server, stated=stated)
+    spares = 0 if stated else num_spares(sized.reliability, catalog)
+    pools = [_pool("training", "training", accelerator, server, training, terms, spares=spares)]
     waiting = [wait_on(one, "training", pools[0].num_accelerators) for one in wide]
     development, dev_waiting = _development(terms, catalog, accelerator, server, narrow)
     pools.append(_pool("development", "development", accelerator, server, development, terms))
@@ -102,6 +104,27 @@ def staff_pools(
         checkpoint_bytes=max((one.checkpoint_bytes for one in sized.strategies), default=0.0),
         missing=sized.missing,
     )
+
+
+def num_spares(reliability: Reliability | None, catalog: Catalog) -> int:
+    """Return the servers that stand by so that a failed one rarely stops the largest gang.
+
+    Servers in repair are Poisson distributed about failures a day times the days of a repair; the
+    spares are the fewest that are exceeded in no more than `plan.spare_risk` of the time. A pool
+    that the demand states is taken as it is.
+    """
+    if reliability is None:
+        return 0
+    days = catalog.default("plan.node_repair", Seconds) / SECONDS_PER_DAY
+    mean = reliability.interruptions_per_day * days
+    within = 1 - catalog.default("plan.spare_risk", Fraction)
+    spares, chance = 0, math.exp(-mean)
+    covered = chance
+    while covered < within and chance > 0.0:
+        spares += 1
+        chance *= mean / spares
+        covered += chance
+    return spares
 
 
 def _is_stated(campaigns: Sequence[tuple[Training, TrainingWork]]) -> bool:
@@ -322,9 +345,16 @@ def processing(terms: Terms, catalog: Catalog) -> Pool:
 
 
 def _pool(
-    name: str, role: PoolRole, accelerator: Accelerator, server: Server, load: Load, terms: Terms
+    name: str,
+    role: PoolRole,
+    accelerator: Accelerator,
+    server: Server,
+    load: Load,
+    terms: Terms,
+    *,
+    spares: int = 0,
 ) -> Pool:
-    count = math.ceil(load.gpus / server.num_accelerators)
+    count = math.ceil(load.gpus / server.num_accelerators) + spares
     return made(
         name,
         role,
@@ -335,6 +365,7 @@ def _pool(
         workloads=load.workloads,
         demanded=load.demanded,
         mig_profile=load.mig_profile,
+        spares=spares,
     )
 
 
@@ -350,8 +381,9 @@ def made(
     demanded: float,
     mig_profile: str | None = None,
     owned: bool = False,
+    spares: int = 0,
 ) -> Pool:
-    """Return a pool of so many servers."""
+    """Return a pool of so many servers, spares included."""
     per_rack = per_rack_of(server, terms)
     return Pool(
         name=name,
@@ -360,6 +392,7 @@ def made(
         server=server.name,
         num_servers=count,
         num_accelerators=count * server.num_accelerators,
+        num_spare_servers=spares,
         num_cpus=count * server.num_cpus,
         server_power_w=server.max_power_w,
         power_w=count * server.max_power_w,

@@ -167,7 +167,8 @@ def _conflicts(context: Context) -> list[str]:
         for one in status.conflicts[:_MOST_LISTED]
     ]
     lines += [
-        "  → " + words("summary.way", path=way.path, change=way.change, effect=way.effect)
+        "  → "
+        + words("summary.way", path=way.path, change=way.change, effect=context.say(way.effect))
         for way in status.relaxations[:_MOST_LISTED]
     ]
     return ["", *lines] if lines else []

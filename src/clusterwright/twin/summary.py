@@ -51,7 +51,8 @@ def summarise(
     """Return the summary of a run."""
     bills = _bills(outcome, power)
     queues = tuple(dict.fromkeys(job.queue for job in outcome.jobs))
-    whole = _Bill(*(math.fsum(column) for column in zip(*bills.values(), strict=True)))
+    shares = bills.values() or (_idle_bill(outcome, power),)
+    whole = _Bill(*(math.fsum(column) for column in zip(*shares, strict=True)))
     everyone = _figures(outcome, None, whole)
     return Run(
         name=name,
@@ -188,6 +189,15 @@ def _bills(outcome: Outcome, power: Power | None) -> Mapping[str, _Bill]:
     drawn = {queue: bill.energy_j for queue, bill in bills.items()}
     _charge(bills, _hourly_bill(outcome, power, "", power.other_power_w), drawn)
     return bills
+
+
+def _idle_bill(outcome: Outcome, power: Power | None) -> _Bill:
+    """Return what a centre without jobs takes; there is no queue to book it on."""
+    if power is None:
+        return _Bill(0.0, 0.0, 0.0)
+    parts = [_hourly_bill(outcome, power, name, 0.0) for name in outcome.usage.queues]
+    parts.append(_hourly_bill(outcome, power, "", power.other_power_w))
+    return _Bill(*(math.fsum(column) for column in zip(*parts, strict=True)))
 
 
 def _charge(bills: dict[str, _Bill], bill: _Bill, shares: Mapping[str, float]) -> None:
