@@ -63,7 +63,11 @@ def test_a_budget_too_small_offers_a_longer_deadline(parts):
     [
         ("1 h", "", "workloads[0].within"),
         ("30 d", "limits: {capex: 5 MUSD, power: 1 MW}\n", "every broken limit"),
-        ("30 d", "limits: {capex: 5 MUSD, power: 1 MW}\n", "workloads[0].within"),
+        (
+            "30 d",
+            "limits: {capex: 5 MUSD, power: 500 kW, accelerators: [H100]}\n",
+            "workloads[0].within",
+        ),
         ("30 d", "site: {hall: {racks: 10, power: 100 kW}}\n", "every broken limit"),
         ("30 d", "site: {hall: {racks: 10, power: 100 kW}}\n", "workloads[0].within"),
     ],
@@ -84,7 +88,7 @@ def test_what_is_offered_mends_the_demand_when_it_is_written(parts, within, limi
         *way, last = one.path.replace("[0]", ".0").split(".")
         place = raw
         for step in way:
-            place = place[int(step)] if step.isdigit() else place[step]
+            place = place[int(step)] if step.isdigit() else place.setdefault(step, {})
         place[last] = int(one.change) if one.path.endswith("racks") else one.change
     again = plan.plan(documents.read(yaml.safe_dump(raw), Demand), parts)
     assert again.status.feasible, again.status.conflicts

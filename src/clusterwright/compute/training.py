@@ -23,7 +23,7 @@ from clusterwright.units import format as show
 
 _GUESS = 0.4  # share of the peak from which the search for a count starts
 _KEPT = 96  # ways that are tried again for other numbers of accelerators
-_HELPS = 0.97  # a doubling that leaves more than this of the time does not help any more
+_HELPS = 0.97  # more accelerators that leave more than this of the time do not help any more
 _MOST = 1 << 22  # accelerators; no pool is larger
 _SHOWN = 4  # strategies beside the chosen one
 _MANY_EXPERTS = 32
@@ -90,6 +90,12 @@ class Campaign:
         if work.stated is not None:
             self._ways[True] = grid.ways(columns, domain=domain, stated=work.stated)
 
+    @property
+    def widest(self) -> int:
+        """Accelerators of the widest copy of the model."""
+        known = self._ways.get(True) or self._ways[False]
+        return round(float((known.tp * known.pp * known.cp).max()))
+
     def timed(self, num_accelerators: int, *, stated: bool = False) -> grid.Timed | None:
         """Return the layouts on at most so many accelerators, the stated ones only if asked."""
         known = self._ways.get(stated)
@@ -148,24 +154,23 @@ def accelerators_needed(
 
     A pool of more than one scalable unit is whole units, since the leaves of a unit are bought
     together; a smaller pool is whole servers. Where no number is enough, the answer is the one
-    beyond which twice as many hardly help.
+    beyond which more hardly help.
     """
     target = campaign.work.within_s * goodput_fraction
 
     def bought(number: float) -> int:
         return rounded_up(number, num_per_server=num_per_server, unit_servers=unit_servers)
 
-    # 1. A number that is enough: from what the FLOPs ask for, doubling.
+    # 1. A number that is enough: from what the FLOPs ask for, doubling. No more than what leaves
+    # every copy of the model a sequence of the batch.
+    most = bought(min(_MOST, campaign.work.num_global_batch * campaign.widest))
     ideal = campaign.work.model_flop / (campaign.hardware.peak_flop_per_s * _GUESS * target)
-    enough = bought(ideal)
-    while (took := campaign.busy_s(enough)) > target:
-        if enough >= _MOST:
-            return enough
-        doubled = campaign.busy_s(bought(2 * enough))
-        if math.isfinite(took) and doubled > max(_HELPS * took, target):
-            return enough
-        near = enough * took / target if math.isfinite(took) else 2.0 * enough
-        enough = bought(min(max(near, enough + 1), 2.0 * enough))
+    enough = bought(min(ideal, most))
+    while enough < most and campaign.busy_s(enough) > target:
+        enough = min(bought(1.3 * enough + 1), most)
+    target = max(target, campaign.busy_s(enough) / _HELPS if enough == most else 0.0)
+    if not math.isfinite(target):
+        return enough
     # 2. The fewest: between one that is too few and this, by halves.
     unit = unit_servers * num_per_server
     few = 0

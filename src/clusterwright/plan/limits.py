@@ -159,7 +159,7 @@ def _raised(one: _Broken, broken: Sequence[_Broken], draft: Draft) -> Relaxation
         return Relaxation(
             path=one.path,
             change="liquid",
-            effect=f"cools racks denser than {_said(one.asked, one.alias)}",
+            effect=f"cools racks denser than {_said(one.asked, one.alias)}{beside}",
         )
     if math.isinf(one.reached):
         return Relaxation(
