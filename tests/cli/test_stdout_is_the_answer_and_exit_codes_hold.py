@@ -16,6 +16,12 @@ from clusterwright.cli.main import COMMANDS, run
 WORKED = str(ROOT / "examples/autonomous-driving/centre.yaml")
 UNIVERSITY = str(ROOT / "examples/university/centre.yaml")
 FABRICS = "id,gpus,radix_per_plane,planes,switch_ports,ufm_included,note\na,1024,64,1,64,no,x\n"
+RUNS = (
+    "id,family,model,gpu,gpus,tp,pp,dp,global_batch,precision,measured_step_time_s\n"
+    "a,one,gpt3-175b,A100-80GB,64,8,8,1,64,fp16,18.1\n"
+    "b,one,gpt3-175b,A100-80GB,512,8,8,8,512,fp16,18.4\n"
+    "c,two,llama-3.1-70b,H100,64,4,4,4,128,bf16,7.3\n"
+)
 TRACE = "job_id,submit_s,duration_s,gpus\na,0,100,8\nb,5,50,4\n"
 
 
@@ -24,6 +30,7 @@ def files(tmp_path_factory):
     folder = tmp_path_factory.mktemp("cli")
     (folder / "fabrics.csv").write_text(FABRICS)
     (folder / "trace.csv").write_text(TRACE)
+    (folder / "runs.csv").write_text(RUNS)
     for name, demand in (("before", WORKED), ("after", UNIVERSITY)):
         assert run(["plan", demand, "--out", str(folder / name), "-q", "-o", "name"]) == 0
     return folder
@@ -40,6 +47,8 @@ def commands(files):
         "diff": ["diff", str(files / "before"), str(files / "after")],
         "diff of the same": ["diff", str(files / "before"), str(files / "before")],
         "estimate fabric": ["estimate", "fabric", str(files / "fabrics.csv")],
+        "estimate training": ["estimate", "training", str(files / "runs.csv")],
+        "calibrate training": ["calibrate", "training", str(files / "runs.csv")],
         "simulate a demand": [
             *("simulate", str(files / "before"), "--demand", WORKED, "--days", "3"),
         ],
@@ -304,3 +313,40 @@ def test_the_program_runs_as_a_module_and_names_its_version():
     words = [sys.executable, "-m", "clusterwright", "--version"]
     done = subprocess.run(words, capture_output=True, text=True, check=True)
     assert done.stdout.strip().startswith("0.")
+
+
+def test_a_calibration_is_an_overlay_that_the_catalogue_takes(files, tmp_path, capsys):
+    out = tmp_path / "mine"
+    runs = str(files / "runs.csv")
+    assert (
+        run(["calibrate", "training", runs, "--out", str(out), "--date", "2026-11-25", "-q"]) == 0
+    )
+    assert {one.name for one in out.iterdir()} == {
+        "step_factors.csv",
+        "step_errors.csv",
+        "sources.csv",
+    }
+    capsys.readouterr()
+    estimate = ["estimate", "training", runs, "-o", "json", "-q"]
+    assert run([*estimate, "--catalog", str(out)]) == 0
+    fitted = json.loads(capsys.readouterr().out)["status"]["error"]
+    assert run(estimate) == 0
+    shipped = json.loads(capsys.readouterr().out)["status"]["error"]
+    assert fitted["mean_fraction"] <= shipped["mean_fraction"]
+    (source,) = list(csv.DictReader((out / "sources.csv").read_text().splitlines()))
+    assert source["read_on"] == "2026-11-25"
+    assert "3 rows of 2 families" in source["where"]
+
+
+def test_a_calibration_that_is_only_tried_writes_nothing(files, tmp_path):
+    out = tmp_path / "mine"
+    words = ["calibrate", "training", str(files / "runs.csv"), "--out", str(out), "--dry-run", "-q"]
+    assert run(words) == 0
+    assert not out.exists()
+
+
+def test_rows_of_which_none_can_be_scored_are_refused(tmp_path, capsys):
+    runs = tmp_path / "runs.csv"
+    runs.write_text("id,model,gpu\na,gpt3-175b,H100\n")
+    assert run(["calibrate", "training", str(runs), "-q"]) == 2
+    assert "no row can be scored" in capsys.readouterr().err

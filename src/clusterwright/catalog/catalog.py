@@ -9,7 +9,6 @@ from clusterwright.errors import UnknownName
 from clusterwright.model.market import (
     CloudOffer,
     Default,
-    Efficiency,
     InferenceThroughput,
     Preset,
     Region,
@@ -73,8 +72,6 @@ class Catalog:
     """Rent."""
     failure_rates: Mapping[str, FailureRate]
     """Interruptions by component."""
-    efficiencies: Mapping[str, Efficiency]
-    """Model FLOPs utilisation by accelerator and number format."""
     inference: Mapping[str, InferenceThroughput]
     """Audited inference throughput."""
     presets: Mapping[str, Preset]
@@ -123,16 +120,6 @@ class Catalog:
     def server_for(self, accelerator: str) -> Server:
         """Return the server of an accelerator; every accelerator has one."""
         return next(s for s in self.servers.values() if s.accelerator == accelerator)
-
-    def efficiency(self, accelerator: str, precision: str) -> Efficiency:
-        """Return the training efficiency of an accelerator in a number format.
-
-        Raises
-        ------
-        UnknownName
-            If the accelerator has no peak in that format.
-        """
-        return self._find("efficiency", self.efficiencies, f"{accelerator} {precision}")
 
     def default(self, path: str, alias: object = None) -> float:
         """Return a default as a number in the base unit of an alias; a plain number without one."""

@@ -33,7 +33,6 @@ _TABLES: Mapping[str, type] = {
     "regions": market.Region,
     "cloud_offers": market.CloudOffer,
     "failure_rates": parts.FailureRate,
-    "efficiencies": market.Efficiency,
     "inference": market.InferenceThroughput,
     "presets": market.Preset,
     "software": market.Software,

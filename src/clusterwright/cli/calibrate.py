@@ -16,7 +16,7 @@ from clusterwright.cli.common import Common, FileName
 from clusterwright.cli.estimate import read_rows, time_errors
 from clusterwright.cli.output import Answer, csv_text, emit, items_document
 from clusterwright.cli.progress import Progress
-from clusterwright.errors import ExitCode, UsageError
+from clusterwright.errors import ExitCode
 
 if TYPE_CHECKING:
     from clusterwright.catalog import Catalog
@@ -67,10 +67,6 @@ def calibrate(
     parts = load.the_catalog(catalog)
     given = read_rows(rows)
     found = fitting.scored(given, parts, file=rows)
-    if not found.ids:
-        reasons = "; ".join(f"{name}: {why}" for name, why in list(found.skipped.items())[:3])
-        msg = f"{rows}: no row can be scored ({reasons or 'the file has no rows'})"
-        raise UsageError(msg)
     with progress.step(f"fitting {len(found.ids)} rows"):
         done = fitting.calibrate(
             found, parts, progress=lambda name, n, of: progress.update(f"fitting {name} ({n}/{of})")

@@ -25,9 +25,12 @@ KINDS: Mapping[str, tuple[str, ...]] = {
     "regions": ("name", "title", "country", "power_price", "carbon", "construction"),
     "cloud_offers": ("name", "accelerator", "provider", "year", "usd_per_accelerator_hour"),
     "failure_rates": ("name", "events", "accelerators", "observed"),
-    "efficiencies": ("name", "mfu", "low", "high", "runs", "families", "certainty"),
     "inference": ("name", "output"),
     "presets": ("name", "family", "parameters", "active_parameters", "layers", "hidden"),
+    "software": ("name", "title", "released", "family"),
+    "training_systems": ("name", "title", "nic"),
+    "step_factors": ("name", "unit", "value", "prior", "spread", "meaning"),
+    "step_errors": ("name", "rows", "families", "median", "bar"),
     "defaults": ("name", "value", "reason", "source"),
     "sources": ("name", "title", "publisher", "read_on"),
 }

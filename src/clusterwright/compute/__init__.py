@@ -1,5 +1,6 @@
 """Accelerators at work: how fast they train and serve, and how many the work takes."""
 
+from clusterwright.compute.models import unfit
 from clusterwright.compute.predict import error_of
 from clusterwright.compute.queueing import Offered, gpus_needed, lognormal, offered, wait_p95_s
 from clusterwright.compute.serving import (
@@ -51,5 +52,6 @@ __all__ = [
     "simulation_gpus",
     "strategies",
     "throughput",
+    "unfit",
     "wait_p95_s",
 ]

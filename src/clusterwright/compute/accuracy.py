@@ -89,7 +89,7 @@ def group_error(
 
 
 def by_group(
-    found: Scored, ratios: Array, names: Callable[[int], Sequence[str]], *, fewest: int = 1
+    found: Scored, ratios: Array, names: Callable[[int], Sequence[str]]
 ) -> tuple[GroupError, ...]:
     """Return the errors of each group that rows name, in the order of first mention.
 
@@ -102,15 +102,13 @@ def by_group(
     return tuple(
         group_error(name, ratios[places], found.families[places])
         for name, places in members.items()
-        if len(places) >= fewest
     )
 
 
 def by_regime(found: Scored, done: Calibration) -> tuple[GroupError, ...]:
     """Return the error of each regime with enough rows, on families left out."""
-    return by_group(
-        found, done.held_out, lambda place: regimes_of(found.runs[place].case), fewest=_FEWEST
-    )
+    groups = by_group(found, done.held_out, lambda place: regimes_of(found.runs[place].case))
+    return tuple(one for one in groups if one.num_rows >= _FEWEST or one.name == "*")
 
 
 def worst(found: Scored, ratios: Array, most: int) -> tuple[Miss, ...]:

@@ -22,6 +22,7 @@ from clusterwright.compute.columns import Array, Layouts, Transformers
 from clusterwright.compute.footprint import footprint
 from clusterwright.compute.stack import Setting, apply, setting
 from clusterwright.compute.steptime import steps
+from clusterwright.errors import Fault, InvalidInput
 
 _NOISE = 0.06  # error of a row that counts fully; beyond it the loss grows linearly
 _FAMILY_ROWS = 20.0  # rows above which a family's weight grows slower than its rows
@@ -74,7 +75,7 @@ def scored(rows: Sequence[Mapping[str, str]], catalog: Catalog, *, file: str) ->
     Raises
     ------
     InvalidInput
-        With every cell that is no number.
+        With every cell that is no number, or if no row can be scored.
     """
     numbers = reading.read_numbers(rows, file=file)
     kept: list[int] = []
@@ -90,6 +91,11 @@ def scored(rows: Sequence[Mapping[str, str]], catalog: Catalog, *, file: str) ->
         else:
             kept.append(place)
             runs.append(run)
+    if not runs:
+        reasons = "; ".join(f"{name}: {why}" for name, why in list(skipped.items())[:3])
+        raise InvalidInput(
+            [Fault(file=file, message=f"no row can be scored ({reasons or 'there is none'})")]
+        )
     families = np.array([rows[place].get("family") or "own" for place in kept])
     parts = [run.case.accelerator.name for run in runs]
     homes = {part: {f for f, p in zip(families, parts, strict=True) if p == part} for part in parts}

@@ -1,7 +1,9 @@
 """Models of the catalogue and of demands as one row of columns; what is not stated is filled in."""
 
+from collections.abc import Iterator
+
 from clusterwright.model.market import Preset
-from clusterwright.model.work import Architecture
+from clusterwright.model.work import Architecture, Parallel
 
 _HEAD = 128  # width of a head where heads are not stated
 _VOCAB = 128_000  # size of a vocabulary where it is not stated; that of models since 2024
@@ -16,6 +18,26 @@ def columns_of(model: Preset | Architecture, seq_len: float | None = None) -> di
             return _of_preset(model, seq_len)
         case Architecture():
             return _of_architecture(model, seq_len)
+
+
+def unfit(
+    parallel: Parallel, model: Preset | Architecture, num_accelerators: int | None
+) -> Iterator[tuple[str, str]]:
+    """Yield each rank of a stated strategy that the model or the pool cannot have, and why."""
+    shape = columns_of(model)
+    heads, layers, experts = int(shape["heads"]), int(shape["layers"]), int(shape["experts"])
+    if heads % parallel.tp:
+        yield "tp", f"{parallel.tp} does not divide the model's {heads} heads"
+    if parallel.pp > layers:
+        yield "pp", f"{parallel.pp} is more than the model's {layers} layers"
+    if parallel.ep > 1 and (not experts or experts % parallel.ep):
+        yield "ep", f"{parallel.ep} does not divide the model's {experts} experts"
+    replica = parallel.tp * parallel.pp * parallel.cp
+    if num_accelerators is not None and num_accelerators % replica:
+        yield (
+            "tp",
+            f"tp × pp × cp is {replica}, which does not divide {num_accelerators:,} accelerators",
+        )
 
 
 def _of_preset(preset: Preset, seq_len: float | None) -> dict[str, float]:

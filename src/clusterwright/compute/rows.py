@@ -285,7 +285,8 @@ def _layout(row: _Row, software: Software, model: Mapping[str, float]) -> dict[s
     numbers = row.numbers
     missing = [name for name in ("tp", "pp") if name not in numbers]
     if missing:
-        return Unread(f"{' and '.join(missing)} is empty: the layout is not stated")
+        verb = "is" if len(missing) == 1 else "are"
+        return Unread(f"{' and '.join(missing)} {verb} empty: the layout is not stated")
     tp, pp, cp = numbers["tp"], numbers["pp"], numbers.get("cp", 1.0) or 1.0
     if min(tp, pp, cp) < 1:
         return Unread("tp, pp and cp must be at least 1")

@@ -1,4 +1,4 @@
-"""What the world asks for and pays: regions, rent, measured efficiency, model presets, defaults."""
+"""What the world asks for and pays: regions, rent, measured rates, models, software, defaults."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -54,30 +54,6 @@ class CloudOffer:
     """Year of the price."""
     usd_per_accelerator_hour: UsdPerAcceleratorHour
     """Price."""
-    provenance: Provenance
-    """Where the figures come from."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Efficiency:
-    """Model FLOPs utilisation reached in published training runs."""
-
-    name: str
-    """Accelerator and number format, such as `H100-SXM5-80GB bf16`."""
-    accelerator: str
-    """Accelerator of the catalogue."""
-    precision: str
-    """Number format."""
-    low_fraction: Fraction
-    """Lowest median of a family of runs."""
-    mfu_fraction: Fraction
-    """Median of the medians of the families."""
-    high_fraction: Fraction
-    """Highest median of a family of runs."""
-    num_runs: int
-    """Runs behind it; 0 when it is carried over from another accelerator."""
-    num_families: int
-    """Families of runs behind it."""
     provenance: Provenance
     """Where the figures come from."""
 

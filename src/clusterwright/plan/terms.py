@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, TypeVar
 
-from clusterwright import facility, storage
+from clusterwright import compute, facility, storage
 from clusterwright.catalog import Catalog
 from clusterwright.documents import Places
 from clusterwright.errors import Fault, InvalidInput, UnknownName, UsageError
@@ -222,6 +222,14 @@ def _check_training(
     known = {name for part in catalog.accelerators.values() for name in part.peak_flop_per_s}
     if work.precision is not None and work.precision not in known:
         taking.fault((*where, "precision"), f"nothing trains in {work.precision}; write bf16")
+    if work.parallel is None:
+        return
+    try:
+        model = catalog.preset(work.model) if isinstance(work.model, str) else work.model
+    except UnknownName:
+        return  # told already
+    for name, why in compute.unfit(work.parallel, model, work.num_accelerators):
+        taking.fault((*where, "parallel", name), why)
 
 
 def _check_profile(

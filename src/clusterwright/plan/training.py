@@ -48,7 +48,9 @@ def work_of(one: Training, catalog: Catalog) -> TrainingWork:
     """Return the work of a campaign."""
     model = catalog.preset(one.model) if isinstance(one.model, str) else one.model
     batch_tokens = catalog.default("training.global_batch", Count)
-    batch = one.num_global_batch or max(1, round(batch_tokens / model.sequence_length))
+    # A power of two, as recipes take it, so that copies and micro-batches divide it.
+    usual = 2 ** round(math.log2(max(1.0, batch_tokens / model.sequence_length)))
+    batch = one.num_global_batch or usual
     tokens = one.num_tokens or (one.num_samples or 0.0) * model.sequence_length
     return TrainingWork(
         name=one.name,
