@@ -51,6 +51,14 @@ COMMANDS: Sequence[tuple[str, str, str]] = (
         "clusterwright estimate fabric - -o json < fabrics.csv",
     ),
     (
+        "search",
+        "Find the fastest parallel strategies of a training run, and say what binds.",
+        "clusterwright search training --model gpt3-175b --accelerator A100-SXM4-80GB \\\n"
+        "    --gpus 1024 --global-batch 1024\n"
+        "clusterwright search training --model llama-3.1-70b --accelerator H100 \\\n"
+        "    --gpus 512 --global-batch 512 --fix tp=8 -o json",
+    ),
+    (
         "simulate",
         "Run the digital twin: a design under its demand, or nodes under a trace.",
         "clusterwright simulate build/design.yaml --demand centre.yaml --days 30\n"

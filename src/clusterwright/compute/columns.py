@@ -14,7 +14,7 @@ import numpy.typing as npt
 Array = npt.NDArray[np.float64]
 
 
-class _Columns:
+class Columns:
     """Arrays that are cut and spread together."""
 
     __slots__ = ()
@@ -27,9 +27,24 @@ class _Columns:
             values[field.name] = array[rows] if array.ndim else array
         return type(self)(**values)
 
+    def only(self) -> Self:
+        """Return columns of one row as single values."""
+        values = {}
+        for field in fields(self):  # type: ignore[arg-type]  # subclasses are dataclasses
+            values[field.name] = np.asarray(getattr(self, field.name), dtype=float).reshape(())
+        return type(self)(**values)
+
+    def upright(self) -> Self:
+        """Return columns of shape (n, 1), to be crossed with (m,); single values stay single."""
+        values = {}
+        for field in fields(self):  # type: ignore[arg-type]  # subclasses are dataclasses
+            array = np.asarray(getattr(self, field.name))
+            values[field.name] = array[:, None] if array.ndim else array
+        return type(self)(**values)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Transformers(_Columns):
+class Transformers(Columns):
     """Decoder models by their shape."""
 
     layers: Array
@@ -85,7 +100,7 @@ class Transformers(_Columns):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Machines(_Columns):
+class Machines(Columns):
     """Accelerators and the links between them."""
 
     gemm_flop_per_s: Array
@@ -117,7 +132,7 @@ class Machines(_Columns):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Layouts(_Columns):
+class Layouts(Columns):
     """How a model is spread and scheduled."""
 
     tp: Array
@@ -161,7 +176,7 @@ class Layouts(_Columns):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Stacks(_Columns):
+class Stacks(Columns):
     """What the training software makes of the machine; the numbers are calibrated."""
 
     fused_attention: Array
