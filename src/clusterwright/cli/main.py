@@ -53,10 +53,8 @@ COMMANDS: Sequence[tuple[str, str, str]] = (
     (
         "search",
         "Find the fastest parallel strategies of a training run, and say what binds.",
-        "clusterwright search training --model gpt3-175b --accelerator A100-SXM4-80GB \\\n"
-        "    --gpus 1024 --global-batch 1024\n"
-        "clusterwright search training --model llama-3.1-70b --accelerator H100 \\\n"
-        "    --gpus 512 --global-batch 512 --fix tp=8 -o json",
+        "clusterwright search training -m gpt3-175b -a H100 -n 1024 -b 1024\n"
+        "clusterwright search training -m mixtral-8x7b -a H100 -n 64 -b 256 -o json",
     ),
     (
         "simulate",

@@ -305,7 +305,9 @@ def _breakdown(best: Mapping[str, Any]) -> list[str]:
 
 def _hangs(sensitivity: Mapping[str, Any]) -> list[str]:
     told = [
-        f"{_INPUT_TITLES[name]} {value:+.2f}" for name, value in sensitivity["elasticity"].items()
+        # Rounding first and adding zero leaves no -0.00.
+        f"{_INPUT_TITLES[name]} {round(value, 2) + 0.0:+.2f}"
+        for name, value in sensitivity["elasticity"].items()
     ]
     lines = [
         f"binds: {_INPUT_TITLES[sensitivity['binds']]}; step time in % for 1 % more of:",
@@ -314,7 +316,7 @@ def _hangs(sensitivity: Mapping[str, Any]) -> list[str]:
     ]
     lines += [
         f"  {one['factor']:g}× {_INPUT_TITLES[one['changed']]}: "
-        f"{show(one['step_time_s'], Seconds)} ({-one['saved_fraction']:+.1%}) "
+        f"{show(one['step_time_s'], Seconds)} ({round(-one['saved_fraction'], 3) + 0.0:+.1%}) "
         f"with {one['strategy']}"
         for one in sensitivity["what_if"]
     ]
