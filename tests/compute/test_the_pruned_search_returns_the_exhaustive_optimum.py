@@ -110,7 +110,7 @@ def test_the_leanest_state_is_one_of_two(data, asked):
 @settings(max_examples=12, deadline=None)
 @given(asked=questions(largest=8), seed=st.integers(0, 2**16))
 def test_crossing_gives_what_a_flat_table_gives(asked, seed):
-    """The model broadcasts: cores against states cost what their flat pairs cost, bit for bit."""
+    """The model broadcasts: routines against states cost what their pairs cost, bit for bit."""
     found = search(asked, exhaustive=True, top=10_000)
     best = {}
     for split in range(asked.space.num_splits):

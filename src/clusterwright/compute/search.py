@@ -1,16 +1,16 @@
 """The fastest strategies that fit: every one of a space tried, or only those that may win.
 
-Both ways go through the splits of the space and cross cores with states at once, memory first. The
-pruned way leaves out what is shown to be too large or too slow:
+Both ways go through the splits of the space and cross routines with states at once, memory first.
+The pruned way leaves out what is shown to be too large or too slow:
 
 1. To compute again never shortens a step, and a state touches nothing but parameter traffic and
    update. So the time of a pace without recomputation, traffic and update is a bound for all its
    strategies, and the least of a split for all of the split: splits are taken by this bound until
    it passes the best that was found.
-2. Of the states of one core the leanest has the highest ZeRO stage (or, since stage 3 holds
+2. Of the states of one routine the leanest has the highest ZeRO stage (or, since stage 3 holds
    gathered blocks, the one below), the largest shard group, the most offload and the narrowest
-   gradients. A core whose leanest state does not fit has none that does.
-3. The time of a core without traffic and update is a bound for all its states.
+   gradients. A routine whose leanest state does not fit has none that does.
+3. The time of a routine without traffic and update is a bound for all its states.
 
 These hold for the model as it is: tests/compute keeps them, and the search itself checks the times
 it finds against the bounds. Equal times rank by memory, then by the order of the space.
@@ -32,7 +32,7 @@ _CHUNK = 1 << 16
 _PACES = 1 << 13
 """Paces bounded at once, every column a full array."""
 _FIRST = 32
-"""Cores that the pruned search takes of a split before it looks at the bound again."""
+"""Routines that the pruned search takes of a split before it looks at the bound again."""
 _SLACK = 1.0 + 1e-9
 """Bounds are compared with this much room for rounding."""
 
@@ -82,12 +82,12 @@ class _Best:
     step_s: float
     total_bytes: float
     split: int
-    core: int
+    routine: int
     state: int
 
     @property
     def key(self) -> tuple[float, ...]:
-        return self.step_s, self.total_bytes, self.split, self.core, self.state
+        return self.step_s, self.total_bytes, self.split, self.routine, self.state
 
 
 @dataclass(slots=True)
@@ -99,12 +99,12 @@ class _Count:
     leanest: float = np.inf
     place: tuple[int, int, int] = (-1, -1, -1)
 
-    def lean(self, total: Array, split: int, cores: Rows, states: Rows) -> None:
-        """Keep the leanest of cores against states."""
+    def lean(self, total: Array, split: int, routines: Rows, states: Rows) -> None:
+        """Keep the leanest of routines against states."""
         if total.size and float(total.min()) < self.leanest:
-            core, state = divmod(int(total.argmin()), len(states))
-            self.leanest = float(total[core, state])
-            self.place = split, int(cores[core]), int(states[state])
+            routine, state = divmod(int(total.argmin()), len(states))
+            self.leanest = float(total[routine, state])
+            self.place = split, int(routines[routine]), int(states[state])
 
 
 def evaluate(question: Question, layout: Layouts) -> tuple[Steps, Footprint]:
@@ -138,7 +138,8 @@ def search(
     """
     count, best = _Count(), list[_Best]()
     costs = _Costs.of(question, question.space.paces)
-    least = _least_s(question, costs)
+    of_pace = _least_s(question, costs)
+    least = np.minimum.reduceat(of_pace, question.space.starts[:-1]) if len(of_pace) else of_pace
     order = np.arange(question.space.num_splits) if exhaustive else np.argsort(least, kind="stable")
     for split in order:
         limit = np.inf
@@ -147,7 +148,7 @@ def search(
             if least[split] > limit * _SLACK:
                 break
         group = _Group.of(question, costs, int(split))
-        found = group.best(count) if exhaustive else group.best_within(limit, count)
+        found = group.best(count) if exhaustive else group.best_within(limit, of_pace, count)
         if found is not None:
             assert found.step_s * _SLACK >= least[split], "the bound of a split is not sound"
             best = sorted([*best, found], key=lambda one: one.key)[:top]
@@ -183,11 +184,9 @@ class _Costs:
 
 
 def _least_s(question: Question, costs: _Costs) -> Array:
-    """Return the time below which no strategy of a split comes, shape (num_splits,)."""
-    space, paces = question.space, question.space.paces
-    if space.num_splits == 0:
-        return np.empty(0)
-    least = np.empty(space.starts[-1])
+    """Return the time below which no strategy of a pace comes, shape (num_paces,)."""
+    paces = question.space.paces
+    least = np.empty(question.space.starts[-1])
     for begin in range(0, len(least), _PACES):
         rows = np.arange(begin, min(begin + _PACES, len(least)))
         some = paces.take(rows)
@@ -195,7 +194,7 @@ def _least_s(question: Question, costs: _Costs) -> Array:
         block = costs.gathered(rows)
         step = steps(model, question.machine, question.stack, some, block)
         least[rows] = _without_state_s(step)
-    return np.minimum.reduceat(least, space.starts[:-1])
+    return least
 
 
 def _without_state_s(step: Steps) -> Array:
@@ -205,22 +204,22 @@ def _without_state_s(step: Steps) -> Array:
 
 @dataclass(frozen=True, slots=True)
 class _Group:
-    """The strategies of one split: cores, of shape (n, 1), against states, of shape (m,)."""
+    """The strategies of one split: routines, of shape (n, 1), against states, of shape (m,)."""
 
     question: Question
     costs: _Costs
     split: int
     model: Transformers
-    cores: Layouts
+    routines: Layouts
     paces: Rows
     states: States
 
     @classmethod
     def of(cls, question: Question, costs: _Costs, split: int) -> "_Group":
-        cores, paces = question.space.cores_of(split)
+        routines, paces = question.space.routines_of(split)
         states = question.space.states_of(split)
-        model = padded(question.model, cores)
-        return cls(question, costs, split, model, cores, paces, states)
+        model = padded(question.model, routines)
+        return cls(question, costs, split, model, routines, paces, states)
 
     def best(self, count: _Count) -> _Best | None:
         """Return the best of all strategies that fit."""
@@ -231,14 +230,16 @@ class _Group:
             found = _better(found, self._best_of(rows, count))
         return found
 
-    def best_within(self, limit: float, count: _Count) -> _Best | None:
+    def best_within(self, limit: float, of_pace: Array, count: _Count) -> _Best | None:
         """Return the same, or none where it takes longer than a limit."""
-        every = np.arange(len(self.paces))
+        every = np.flatnonzero(of_pace[self.paces] <= limit * _SLACK)
         states = _leanest(self.states)
         total = self._total_bytes(every, self.states.take(states))
         count.evaluated += total.size
         count.lean(total, self.split, every, states)
-        fit = np.flatnonzero(total.min(axis=1) <= self.question.machine.memory_bytes)
+        fit = every[total.min(axis=1) <= self.question.machine.memory_bytes]
+        if len(fit) == 0:
+            return None
         least = _without_state_s(self._steps(fit))
         order = np.argsort(least, kind="stable")
         found, done, each = None, 0, _FIRST
@@ -254,7 +255,7 @@ class _Group:
         return found
 
     def _best_of(self, rows: Rows, count: _Count, least: Array | None = None) -> _Best | None:
-        """Return the best strategy of some cores, each with each state."""
+        """Return the best strategy of some routines, each with each state."""
         total = self._total_bytes(rows, self.states)
         count.evaluated += total.size
         count.lean(total, self.split, rows, np.arange(len(self.states)))
@@ -269,21 +270,21 @@ class _Group:
         if least is not None:
             assert np.all(seconds * _SLACK >= least[some][:, None]), "a bound is not sound"
         ties = np.flatnonzero(seconds == seconds.min())
-        core, state = divmod(int(ties[np.argmin(total.ravel()[ties])]), len(self.states))
-        fastest, held = float(seconds[core, state]), float(total[core, state])
-        return _Best(fastest, held, self.split, int(rows[core]), state)
+        routine, state = divmod(int(ties[np.argmin(total.ravel()[ties])]), len(self.states))
+        fastest, held = float(seconds[routine, state]), float(total[routine, state])
+        return _Best(fastest, held, self.split, int(rows[routine]), state)
 
     def _total_bytes(self, rows: Rows, states: States) -> Array:
-        layout = _crossed(self.cores.take(rows), states)
+        layout = _crossed(self.routines.take(rows), states)
         total = footprint(self.model, self.question.stack, layout).total_bytes
         return np.broadcast_to(total, (len(rows), len(states)))
 
     def _steps(self, rows: Rows, states: States | None = None) -> Steps:
-        cores, paces = self.cores.take(rows), self.paces[rows]
+        routines, paces = self.routines.take(rows), self.paces[rows]
         if states is not None:
-            cores, paces = _crossed(cores, states), paces[:, None]
+            routines, paces = _crossed(routines, states), paces[:, None]
         block = self.costs.gathered(paces)
-        return steps(self.model, self.question.machine, self.question.stack, cores, block)
+        return steps(self.model, self.question.machine, self.question.stack, routines, block)
 
 
 def _better(one: _Best | None, other: _Best | None) -> _Best | None:
@@ -291,14 +292,14 @@ def _better(one: _Best | None, other: _Best | None) -> _Best | None:
     return min(there, key=lambda best: best.key, default=None)
 
 
-def _crossed(cores: Layouts, states: States) -> Layouts:
-    """Return cores upright beside states, so that columns of either broadcast to every pair."""
+def _crossed(routines: Layouts, states: States) -> Layouts:
+    """Return routines upright beside states, so that columns of either broadcast to every pair."""
     columns = {one.name: getattr(states, one.name) for one in fields(states)}
-    return replace(cores.upright(), **columns)
+    return replace(routines.upright(), **columns)
 
 
 def _leanest(states: States) -> Rows:
-    """Return the states of which one needs least memory, whatever the core."""
+    """Return the states of which one needs least memory, whatever the routine."""
     rows = np.arange(len(states))
     for column in (-states.offload, states.grad_bytes):
         rows = rows[column[rows] == column[rows].min(initial=np.inf)]
@@ -311,7 +312,7 @@ def _leanest(states: States) -> Rows:
 
 
 def _answer(question: Question, best: list[_Best], count: _Count) -> Found:
-    layout = _layouts(question.space, [(one.split, one.core, one.state) for one in best])
+    layout = _layouts(question.space, [(one.split, one.routine, one.state) for one in best])
     step, memory = evaluate(question, layout)
     return Found(
         layout=layout,
@@ -325,12 +326,12 @@ def _answer(question: Question, best: list[_Best], count: _Count) -> Found:
 
 
 def _layouts(space: Space, places: Sequence[tuple[int, int, int]]) -> Layouts:
-    """Return the strategies at places: split, core and state."""
+    """Return the strategies at places: split, routine and state."""
     rows = []
-    for split, core, state in places:
-        cores, _ = space.cores_of(split)
+    for split, routine, state in places:
+        routines, _ = space.routines_of(split)
         one = _crossed(
-            cores.take(np.asarray([core])), space.states_of(split).take(np.asarray([state]))
+            routines.take(np.asarray([routine])), space.states_of(split).take(np.asarray([state]))
         ).only()
         rows.append([float(getattr(one, column.name)) for column in fields(Layouts)])
     table = np.asarray(rows, dtype=float).reshape(-1, len(fields(Layouts)))

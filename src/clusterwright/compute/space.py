@@ -1,10 +1,10 @@
 """Every strategy that a training run may choose, as arrays; what each costs is not known here.
 
-A strategy is a core and a state. The core says how the work is split and ordered: ranks, chunks,
-schedule, micro-batch, sequence parallelism, recomputation; without the last it is a pace. The state
-says where parameters, gradients and optimiser live: ZeRO stage, shard group, offload, width of
-gradients. Each core goes with each state that its replicas (dp·cp) allow. Cores with equal ranks
-are one split.
+A strategy is a routine and a state. The routine says how the work is split and ordered: ranks,
+chunks, schedule, micro-batch, sequence parallelism, recomputation; without the last it is a pace.
+The state says where parameters, gradients and optimiser live: ZeRO stage, shard group, offload,
+width of gradients. Each routine goes with each state that its replicas (dp·cp) allow. Routines with
+equal ranks are one split.
 
 The order is that of the options below, and it settles ties. What is legal, and why the steps are
 as fine as they are: docs/decisions/0008.
@@ -62,7 +62,7 @@ class Space:
     """The strategies of one model on so many accelerators."""
 
     paces: Layouts
-    """Cores before recomputation is chosen, shape (num_paces,), those of one split together."""
+    """Routines before recomputation is chosen, shape (num_paces,), those of one split together."""
     starts: Rows
     """First pace of each split and, last, the number of paces; shape (num_splits + 1,)."""
     blocks_per_chunk: Rows
@@ -84,31 +84,31 @@ class Space:
         """Strategies."""
         ways = np.asarray([len(self.ways[int(n)]) for n in self.blocks_per_chunk], dtype=np.intp)
         before = np.concatenate(([0], np.cumsum(ways)))
-        cores = np.diff(before[self.starts])
-        return sum(int(n) * len(self.states_of(split)) for split, n in enumerate(cores))
+        routines = np.diff(before[self.starts])
+        return sum(int(n) * len(self.states_of(split)) for split, n in enumerate(routines))
 
     def states_of(self, split: int) -> States:
-        """Return the states that the cores of a split go with."""
+        """Return the states that the routines of a split go with."""
         first = self.starts[split]
         return self.states[int(self.paces.dp[first] * self.paces.cp[first])]
 
-    def cores_of(self, split: int) -> tuple[Layouts, Rows]:
-        """Return the cores of a split, its ranks as single values, and the pace of each."""
+    def routines_of(self, split: int) -> tuple[Layouts, Rows]:
+        """Return the routines of a split, its ranks as single values, and the pace of each."""
         every = np.arange(self.starts[split], self.starts[split + 1])
         ways = [self.ways[int(n)] for n in self.blocks_per_chunk[every]]
         paces = np.repeat(every, [len(one) for one in ways])
         chosen = np.concatenate(ways)
         ranks = {name: np.asarray(getattr(self.paces, name)[every[0]]) for name in SPLIT}
-        cores = self.paces.take(paces)
-        return replace(cores, **ranks, recompute=chosen[:, 0], recomputed=chosen[:, 1]), paces
+        routines = self.paces.take(paces)
+        return replace(routines, **ranks, recompute=chosen[:, 0], recomputed=chosen[:, 1]), paces
 
     def points_of(self, split: int) -> Layouts:
-        """Return every strategy of a split, cores slowest, as columns or single values."""
-        cores, paces = self.cores_of(split)
+        """Return every strategy of a split, routines slowest, as columns or single values."""
+        routines, paces = self.routines_of(split)
         states = self.states_of(split)
         every = np.repeat(np.arange(len(paces)), len(states))
         tiled = {one.name: np.tile(getattr(states, one.name), len(paces)) for one in fields(states)}
-        return replace(cores.take(every), **tiled)
+        return replace(routines.take(every), **tiled)
 
 
 @dataclass(frozen=True, slots=True)
