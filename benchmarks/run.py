@@ -8,11 +8,13 @@ What the columns mean and how to read them: benchmarks/README.md.
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import platform
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 from typing import NamedTuple
@@ -30,6 +32,8 @@ class Case(NamedTuple):
     title: str
     command: tuple[str, ...]
     needs: Path | None = None
+    counts: bool = False
+    """Whether the answer is JSON whose status counts what was tried, and in what time."""
 
 
 class Sample(NamedTuple):
@@ -38,6 +42,19 @@ class Sample(NamedTuple):
     wall_s: float
     peak_bytes: int
     exit_code: int
+    status: dict[str, float] | None = None
+
+
+def search_of(title: str, *words: str) -> Case:
+    """Return the case of a search for GPT-3 175B on 1,024 A100, without what-if."""
+    question = ("--model", "gpt3-175b", "--accelerator", "A100-SXM4-80GB", "--gpus", "1024")
+    command = (CLUSTERWRIGHT, "search", "training", *question, "--global-batch", "1024")
+    return Case(
+        f"`clusterwright search training`, gpt3-175b on 1,024 A100, {title}",
+        (*command, "--no-what-if", "-o", "json", *words),
+        Path(CLUSTERWRIGHT),
+        counts=True,
+    )
 
 
 def plan_of(example: str) -> Case:
@@ -56,6 +73,8 @@ CASES = (
     Case("`clusterwright --help`", (CLUSTERWRIGHT, "--help"), Path(CLUSTERWRIGHT)),
     plan_of("autonomous-driving"),
     plan_of("hyperscale-100k"),
+    search_of("by bounds"),
+    search_of("every strategy", "--exhaustive"),
 )
 
 
@@ -78,6 +97,7 @@ def main() -> int:
             samples[case.title].append(measure(case))
 
     text = table(cases, samples, options.repeats)
+    text = "\n\n".join(part for part in (text, searches(cases, samples)) if part)
     print(text)
     if options.write:
         place = ROOT / options.write
@@ -90,12 +110,23 @@ def main() -> int:
 
 def measure(case: Case) -> Sample:
     """Start the command once and wait for its end."""
+    if not case.counts:
+        return _start(case, subprocess.DEVNULL)
+    with tempfile.TemporaryFile() as answer:
+        sample = _start(case, answer.fileno())
+        answer.seek(0)
+        if sample.exit_code not in ANSWERS:
+            return sample
+        return sample._replace(status=json.load(answer)["status"])
+
+
+def _start(case: Case, stdout: int) -> Sample:
     began = time.perf_counter()
     with subprocess.Popen(
         case.command,
         cwd=ROOT,
         stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
+        stdout=stdout,
         stderr=subprocess.DEVNULL,
     ) as process:
         # wait4 rather than process.wait(): it tells the peak memory of this one child, though never
@@ -119,6 +150,23 @@ def table(cases: list[Case], samples: dict[str, list[Sample]], repeats: int) -> 
         f"Python {platform.python_version()}"
     )
     return "\n".join([*lines, "", f"Each command {repeats} times in turn; {machine}."])
+
+
+def searches(cases: list[Case], samples: dict[str, list[Sample]]) -> str:
+    """Return the table of what searches counted, each at its median time; empty without any."""
+    lines = [
+        "| search | strategies | evaluated | feasible, timed | time of the search | feasible/s |",
+        "|---|---:|---:|---:|---:|---:|",
+    ]
+    for case in cases:
+        told = [one.status for one in samples[case.title] if one.status is not None]
+        if not told:
+            continue
+        wall_s = statistics.median(status["wall_s"] for status in told)
+        counts = [told[0][name] for name in ("num_points", "num_evaluated", "num_feasible")]
+        numbers = " | ".join(f"{count:,}" for count in counts)
+        lines.append(f"| {case.title} | {numbers} | {wall_s:.2f} s | {counts[2] / wall_s:,.0f} |")
+    return "\n".join(lines) if len(lines) > 2 else ""
 
 
 def _cells(rows: list[Sample], yardstick_s: float) -> str:

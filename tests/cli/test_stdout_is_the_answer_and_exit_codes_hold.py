@@ -22,6 +22,20 @@ RUNS = (
     "b,one,gpt3-175b,A100-80GB,512,8,8,8,512,fp16,18.4\n"
     "c,two,llama-3.1-70b,H100,64,4,4,4,128,bf16,7.3\n"
 )
+
+
+def asking(**changed):
+    """Return a search of a small space with options changed."""
+    options = {
+        "--model": "llama-2-7b",
+        "--accelerator": "A100-SXM4-80GB",
+        "--gpus": "16",
+        "--global-batch": "64",
+    }
+    options |= {f"--{name.replace('_', '-')}": value for name, value in changed.items()}
+    return ["search", "training", *(word for pair in options.items() for word in pair)]
+
+
 TRACE = "job_id,submit_s,duration_s,gpus\na,0,100,8\nb,5,50,4\n"
 
 
@@ -49,6 +63,7 @@ def commands(files):
         "estimate fabric": ["estimate", "fabric", str(files / "fabrics.csv")],
         "estimate training": ["estimate", "training", str(files / "runs.csv")],
         "calibrate training": ["calibrate", "training", str(files / "runs.csv")],
+        "search training": asking(),
         "simulate a demand": [
             *("simulate", str(files / "before"), "--demand", WORKED, "--days", "3"),
         ],
@@ -127,6 +142,14 @@ def test_quiet_leaves_stderr_empty(files, call):
         (["catalog", "accelerators", "--filter", "vendor"], 2, "column=value"),
         (["explain", "site.colling"], 2, "site.cooling"),
         (["schema", "Demnd"], 2, "Demand"),
+        (["search", "training"], 2, "--model"),
+        (asking(model="llama2-7b"), 2, "llama-2-7b"),
+        (asking(accelerator="A100"), 2, "A100-SXM4-80GB or A100-SXM4-40GB"),
+        (asking(precision="fp8"), 2, "bf16"),
+        (asking(software="megatron"), 2, "megatron-"),
+        (asking(fix="zero=1"), 2, "zero_stage"),
+        (asking(fix="tp"), 2, "tp=VALUE"),
+        (asking(gpus="1.5"), 2, "whole number"),
         (["simulate"], 2, "--nodes"),
         (["simulate", "--nodes", "2", "--trace", "x.csv", "--policy", "fifoo"], 2, "fifo"),
         (["simulate", "--nodes", "0", "--trace", "x.csv"], 2, "at least 1"),
@@ -187,6 +210,57 @@ def test_a_dry_init_writes_nothing_and_says_so(call, tmp_path):
     code, _, err = call("init", str(tmp_path / "new.yaml"), "--dry-run")
     assert (code, "would write" in err) == (0, True)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_search_tells_all_that_is_wrong_at_once(call):
+    wrong = {"model": "gpt4", "gpus": "-8", "global_batch": "many", "top": "0", "fix": "tq=1"}
+    code, out, err = call(*asking(accelerator="H10", **wrong))
+    assert code == 2
+    assert out == ""
+    for part in ("--gpus: '-8'", "--global-batch: 'many'", "--top: '0'", "H100", "--fix tq=1"):
+        assert part in err
+
+
+def test_a_search_answers_alike_in_full_and_by_bounds(call):
+    answers = []
+    for words in (asking(), [*asking(), "--exhaustive"]):
+        code, out, _ = call(*words, "--no-what-if", "-o", "json")
+        assert code == 0
+        answers.append(json.loads(out))
+    pruned, full = answers
+    assert pruned["items"] == full["items"]
+    assert full["status"]["num_evaluated"] == full["status"]["num_points"]
+    assert pruned["status"]["num_evaluated"] < full["status"]["num_evaluated"]
+    best = full["items"][0]
+    parts = sum(value for name, value in best["time"].items() if name != "hidden_s")
+    assert parts == pytest.approx(best["step_time_s"])
+    assert sum(best["memory"].values()) == pytest.approx(best["memory_bytes"])
+    assert set(best["sensitivity"]["elasticity"]) == {
+        *("flop_per_s", "memory_bytes_per_s", "scaleup_bytes_per_s", "scaleout_bytes_per_s"),
+        *("latency_s", "memory_bytes"),
+    }
+
+
+@pytest.mark.parametrize(
+    ("changed", "says"),
+    [
+        ({"model": "gpt3-175b", "gpus": "8"}, "short by"),
+        ({"gpus": "37", "global_batch": "5"}, "1 because dp does not divide"),
+        ({"fix": "tp=3"}, "fixed choices"),
+    ],
+)
+def test_a_search_without_an_answer_leaves_with_1_and_says_what_lacks(call, changed, says):
+    code, out, _ = call(*asking(**changed), "-o", "json")
+    assert code == 1
+    answer = json.loads(out)
+    assert answer["items"] == []
+    assert answer["status"]["feasible"] is False
+    assert says in answer["status"]["reason"]
+
+
+def test_the_page_of_a_search_is_no_wider_than_a_terminal(call):
+    _, out, _ = call(*asking())
+    assert max(len(line) for line in out.splitlines()) <= 120
 
 
 def test_an_infeasible_demand_leaves_with_1_and_still_answers(call, tmp_path):

@@ -43,3 +43,13 @@ def test_peak_memory_is_that_of_the_child():
 def test_every_row_has_as_many_cells_as_the_title():
     case = bench.Case("plan of nothing", ("false",), Path("no-such-centre.yaml"))
     assert {line.count("|") for line in rows(case).values()} == {7}
+
+
+def test_a_search_is_shown_with_what_it_counted():
+    told = (
+        '{"status": {"num_points": 9000, "num_evaluated": 8000, "num_feasible": 600, "wall_s": 2}}'
+    )
+    case = bench.Case("search", (sys.executable, "-c", f"print('{told}')"), counts=True)
+    text = bench.searches([case], {"search": [bench.measure(case)]})
+    assert "| search | 9,000 | 8,000 | 600 | 2.00 s | 300 |" in text
+    assert bench.searches([], {}) == ""

@@ -58,6 +58,12 @@ COMMANDS: Sequence[tuple[str, str, str]] = (
         "clusterwright calibrate training runs.csv -o json | jq .status.held_out",
     ),
     (
+        "search",
+        "Find the fastest parallel strategies of a training run, and say what binds.",
+        "clusterwright search training -m gpt3-175b -a H100 -n 1024 -b 1024\n"
+        "clusterwright search training -m mixtral-8x7b -a H100 -n 64 -b 256 -o json",
+    ),
+    (
         "simulate",
         "Run the digital twin: a design under its demand, or nodes under a trace.",
         "clusterwright simulate build/design.yaml --demand centre.yaml --days 30\n"

@@ -13,6 +13,7 @@ import numpy as np
 from clusterwright.compute.blocks import blocks
 from clusterwright.compute.columns import Array, Columns, Layouts, Machines, Stacks, Transformers
 from clusterwright.compute.footprint import Footprint, footprint
+from clusterwright.compute.stack import MANY_EXPERTS
 from clusterwright.compute.steptime import Steps, steps
 from clusterwright.model.work import Parallel
 
@@ -24,7 +25,6 @@ _MICRO = (1, 2, 4, 8)
 _EXPERT_RANKS = (1, 4, 8, 16, 32, 64)
 _FEWER_COPIES = 3  # further numbers of copies, each with one micro-batch more
 _AGAIN = ((0, 0.0), (2, 0.25), (2, 0.5), (2, 1.0))  # recomputation, share of the blocks
-_WHOLE_EXPERTS = 32  # experts from which on each is left whole
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -177,7 +177,7 @@ def _expert_ranks(
     if not experts:
         yield 1, tp
         return
-    expert_tp = 1 if experts >= _WHOLE_EXPERTS else tp
+    expert_tp = 1 if experts >= MANY_EXPERTS else tp
     for ep in (stated.ep,) if stated is not None and stated.ep > 1 else _EXPERT_RANKS:
         if ep <= experts and experts % ep == 0:
             yield ep, expert_tp

@@ -16,7 +16,7 @@ from clusterwright.catalog import Catalog
 from clusterwright.compute import counts
 from clusterwright.compute.columns import Array, Layouts, Transformers
 from clusterwright.compute.models import columns_of
-from clusterwright.compute.stack import Case, peak_flop_per_s, released
+from clusterwright.compute.stack import MANY_EXPERTS, Case, peak_flop_per_s, released
 from clusterwright.compute.told import software_of, system_of
 from clusterwright.errors import Fault, InvalidInput, UnknownName
 from clusterwright.model.market import Preset, Software
@@ -31,7 +31,6 @@ NUMBERS = (
 )
 _PRECISIONS = {"amp_fp8": "fp8", "half": "fp16", "bfloat16": "bf16", "float16": "fp16"}
 _RECOMPUTE = {"none": 0.0, "selective": 1.0, "full": 2.0}
-_COARSE_EXPERTS = 32  # experts from which on recipes leave an expert whole instead of splitting it
 _GIGA = "GB/s"
 _VOCAB = 51200.0  # GPT-2's table padded for tensor parallelism, as the Megatron line uses it
 _LEAST_LAYERS_A_CHUNK = 2.0
@@ -200,8 +199,7 @@ def _case(
         accelerator=accelerator,
         software=software,
         precision=precision,
-        mixture=experts > 1,
-        many_experts=experts >= _COARSE_EXPERTS,
+        num_experts=int(experts),
         scaleup_bytes_per_s=scaleup,
         scaleout_bytes_per_s=scaleout,
     )
@@ -318,7 +316,7 @@ def _layout(row: _Row, software: Software, model: Mapping[str, float]) -> dict[s
         "dp": dp,
         "cp": cp,
         "ep": ep,
-        "expert_tp": 1.0 if experts >= _COARSE_EXPERTS else tp,
+        "expert_tp": 1.0 if experts >= MANY_EXPERTS else tp,
         "chunks": chunks,
         "micro_batch": micro,
         "global_batch": numbers["global_batch"],

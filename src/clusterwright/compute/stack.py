@@ -20,6 +20,8 @@ _PEAKS = {"mxfp8": "fp8", "nvfp4": "fp4"}
 _NEW_HOST = 2024.0  # launches got cheaper with CUDA graphs and compiled PyTorch
 _TREND_FROM = 2026.0  # year at which the trend of mixtures is one
 _RIPE = 20.0  # years after which nothing is left of a generation's first software
+MANY_EXPERTS = 32
+"""Experts from which on recipes leave an expert whole instead of splitting it."""
 _UNITS = 128  # compute units where none are known: what makes tiles of 128 by 128 fill one wave
 
 
@@ -33,14 +35,22 @@ class Case:
     """The training software."""
     precision: str
     """Number format of the linear layers: fp32, tf32, bf16, fp16, fp8, mxfp8, fp4, nvfp4."""
-    mixture: bool = False
-    """Whether the model is a mixture of experts."""
-    many_experts: bool = False
-    """Whether its experts are many and narrow, so that recipes leave each whole."""
+    num_experts: int = 0
+    """Routed experts of a block; 0 or 1 for a dense model."""
     scaleup_bytes_per_s: float | None = None
     """Scale-up bandwidth per direction where the accelerator's own is not meant."""
     scaleout_bytes_per_s: float | None = None
     """Network bandwidth of one accelerator where the part's own is not meant."""
+
+    @property
+    def mixture(self) -> bool:
+        """Whether the model is a mixture of experts."""
+        return self.num_experts > 1
+
+    @property
+    def many_experts(self) -> bool:
+        """Whether its experts are many and narrow, so that recipes leave each whole."""
+        return self.num_experts >= MANY_EXPERTS
 
 
 @dataclass(frozen=True, slots=True)

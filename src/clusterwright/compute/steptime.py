@@ -144,7 +144,7 @@ def steps(
     bubble = micro * slowest + fill - busy
 
     # 3. Parameters: what is reduced, gathered and updated.
-    dp_all, dp, update = _parameters_s(model, machine, stack, layout, inner, one, micro)
+    dp_all, dp, update = _parameters_s(model, machine, stack, layout, inner, slowest, micro)
     share = model.layers / layout.pp * micro
     each = (model.layers + model.predicted) / layout.pp * micro
     return Steps(
@@ -187,7 +187,7 @@ def _parameters_s(
     stack: Stacks,
     layout: Layouts,
     inner: Array,
-    one: Array,
+    slowest: Array,
     micro: Array,
 ) -> tuple[Array, Array, Array]:
     """Return all and exposed parameter traffic, and the update."""
@@ -221,14 +221,14 @@ def _parameters_s(
     passes = np.where(whole, micro, 1.0)
     traffic = np.where(whole, 2.0 * passes, 1.0) * weights
     traffic = traffic + np.where(layout.zero_stage >= 2, micro, 1.0) * grads
-    compute = inner * one
+    # Messages hide behind the pace of the slowest stage, its own work or the wait for it.
     # Interleaved chunks finish one after another, while p micro-batches pass through each: all but
     # the last reduction (and the first gathering) has that long to run.
     overlap = np.minimum(1.0 + layout.pp * (1.0 - 1.0 / layout.chunks), micro)
     window = np.where(
         whole | (layout.zero_stage >= 2),
-        stack.fsdp_hidden * compute * micro,
-        stack.dp_hidden * compute * overlap,
+        stack.fsdp_hidden * slowest * micro,
+        stack.dp_hidden * slowest * overlap,
     )
     exposed = np.maximum(traffic - window, stack.contention * traffic)
     held_parameters = inner * (common + spread) + tables

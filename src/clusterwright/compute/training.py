@@ -26,7 +26,6 @@ _KEPT = 96  # ways that are tried again for other numbers of accelerators
 _HELPS = 0.97  # more accelerators that leave more than this of the time do not help any more
 _MOST = 1 << 22  # accelerators; no pool is larger
 _SHOWN = 4  # strategies beside the chosen one
-_MANY_EXPERTS = 32
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,13 +136,11 @@ def case_of(
     work: TrainingWork, accelerator: Accelerator, software: Software, precision: str
 ) -> Case:
     """Return what the step model is asked about."""
-    experts = columns_of(work.model)["experts"]
     return Case(
         accelerator=accelerator,
         software=software,
         precision=precision,
-        mixture=experts > 1,
-        many_experts=experts >= _MANY_EXPERTS,
+        num_experts=int(columns_of(work.model)["experts"]),
     )
 
 
