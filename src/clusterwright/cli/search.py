@@ -28,7 +28,7 @@ from clusterwright.units import format as show
 
 Part = TypeVar("Part")
 
-_MOST = 10**9  # beyond this a count is a slip of the keyboard, and its divisors take long to find
+_MOST = 10**6  # beyond this a count is a slip of the keyboard, and its divisors take long to try
 _DOUBLED = ("scaleout_bytes_per_s", "scaleup_bytes_per_s", "memory_bytes")
 
 

@@ -12,6 +12,8 @@ as fine as they are: docs/decisions/0008.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
+from functools import cache
+from math import isqrt
 
 import numpy as np
 import numpy.typing as npt
@@ -187,9 +189,10 @@ def padded(model: Transformers, layout: Layouts) -> Transformers:
     return replace(model, vocab=np.asarray(np.ceil(model.vocab / unit) * unit))
 
 
-def _divisors(number: int) -> list[int]:
-    small = [n for n in range(1, int(number**0.5) + 1) if number % n == 0]
-    return sorted({*small, *(number // n for n in small)})
+@cache
+def _divisors(number: int) -> tuple[int, ...]:
+    small = [n for n in range(1, isqrt(number) + 1) if number % n == 0]
+    return tuple(sorted({*small, *(number // n for n in small)}))
 
 
 def _splits(
