@@ -90,6 +90,12 @@ class Campaign:
             self._ways[True] = grid.ways(columns, domain=domain, stated=work.stated)
 
     @property
+    def replica(self) -> int:
+        """Accelerators of one copy of the model where the demand states its strategy, else 1."""
+        stated = self.work.stated
+        return 1 if stated is None else stated.tp * stated.pp * stated.cp
+
+    @property
     def widest(self) -> int:
         """Accelerators of the widest copy of the model."""
         known = self._ways.get(True) or self._ways[False]

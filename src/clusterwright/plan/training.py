@@ -139,7 +139,8 @@ def _settled(
                 unit_servers=unit if hardware.num_per_server <= unit else 1,
             )
         else:
-            wanted = math.ceil(fixed / hardware.num_per_server) * hardware.num_per_server
+            step = math.lcm(hardware.num_per_server, campaign.replica)
+            wanted = math.ceil(fixed / step) * step
         wanted = max(wanted, count)  # never down: a smaller count would raise goodput and shrink on
         rated = _reliability(wanted, campaign, catalog, terms)
         if wanted == count:
