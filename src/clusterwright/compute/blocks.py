@@ -35,6 +35,8 @@ _LOSS_BYTES = 12.0
 """Bytes a logit, each way, of a loss that is fused."""
 _PLAIN_LOSS_BYTES = 26.0
 """Bytes a logit, each way, of one that is not: maximum, difference, exponential, sum, quotient."""
+_PLAIN_LOGIT_BYTES = 10.0
+"""Bytes a logit that a loss which is not fused holds at least: 16 and 32 bits and a gradient."""
 _DENSE_KERNELS = 16.0
 """Launches of a dense block's forward pass."""
 _MIXTURE_KERNELS = 30.0
@@ -254,7 +256,7 @@ def _vocabulary(
     backward = backward + gemm_s(n, h, tokens, machine, narrow=False)
     # 16-bit logits, 32-bit logits, their softmax: read and written once each way where the loss is
     # one kernel; once for each operation where it is not.
-    loss = np.where(stack.fused_attention > 0, _LOSS_BYTES, _PLAIN_LOSS_BYTES)
+    loss = np.where(stack.logit_bytes < _PLAIN_LOGIT_BYTES, _LOSS_BYTES, _PLAIN_LOSS_BYTES)
     loss_s = stream_s(tokens * n * loss, machine, stack)
     embed = stream_s(tokens * h * 6.0, machine, stack)
     added = n * h * stack.accumulate_bytes / machine.memory_bytes_per_s
