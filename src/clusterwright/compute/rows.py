@@ -281,6 +281,9 @@ def _layers_of_name(row: _Row, hidden: float, vocab: float) -> float:
 
 def _layout(row: _Row, software: Software, model: Mapping[str, float]) -> dict[str, float] | Unread:
     numbers = row.numbers
+    if software.family == "fsdp":
+        tp, pp = row.get("tp", 1.0, "sharded"), row.get("pp", 1.0, "sharded")
+        numbers = {**numbers, "tp": tp, "pp": pp}
     missing = [name for name in ("tp", "pp") if name not in numbers]
     if missing:
         verb = "is" if len(missing) == 1 else "are"
