@@ -30,6 +30,7 @@ IMAGES = ROOT / "docs" / "images"
 MEDIAN, MEAN, MEMORY, CHOICE = 0.05, 0.08, 0.10, 0.03
 """Bars that were asked for: errors of step time and memory, loss of the first choice."""
 HEAD = "## In short"
+_GAP = "\u00a0"
 _TRIALS = "bloom"
 _WORST = 30
 _FAR = 1.0  # spreads that a factor has to be from its prior to be told
@@ -105,14 +106,14 @@ def headlines(seen: Evidence) -> list[tuple[str, str, str, str, str]]:
     rows.append(("loss of the first choice, factors as shipped", sets, CHOICE, seen.loss(fitted)))
     rows.append(("loss of the first choice, family left out", sets, CHOICE, seen.loss(held)))
     return [
-        (name, str(count), f"≤ {bar:.0%}".replace("%", " %"), percent(value), met(value, bar))
+        (name, str(count), f"≤{_GAP}{100 * bar:g}{_GAP}%", percent(value), met(value, bar))
         for name, count, bar, value in rows
     ]
 
 
 def met(value: float, bar: float) -> str:
     """Return whether a bar is met, in a word and a mark."""
-    return "✓ met" if value <= bar else "✕ missed"
+    return f"✓{_GAP}met" if value <= bar else f"✕{_GAP}missed"
 
 
 def page(seen: Evidence) -> str:
@@ -492,12 +493,12 @@ def _apart(seen: Evidence) -> list[float]:
 def percent(fraction: float) -> str:
     """Return a share with three digits, at most two of them behind the point."""
     value = 100 * fraction
-    return f"{value:.1f} %" if value >= 9.995 else f"{value:.2f} %"
+    return f"{value:.1f}{_GAP}%" if value >= 9.995 else f"{value:.2f}{_GAP}%"
 
 
 def signed(ratio: float) -> str:
     """Return how far a ratio is from one."""
-    return f"{100 * (ratio - 1):+.1f} %".replace("-", "−")
+    return f"{100 * (ratio - 1):+.1f}{_GAP}%".replace("-", "−")
 
 
 def rank(value: float | None) -> str:

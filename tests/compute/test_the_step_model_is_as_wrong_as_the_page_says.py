@@ -146,6 +146,6 @@ def cells(page: str, heading: str) -> list[float | str]:
     for cell in (
         cell.strip() for line in table[0].splitlines() for cell in line.strip("|").split("|")
     ):
-        figure = re.fullmatch(r"([+−-]?[\d.]+) %", cell)
+        figure = re.fullmatch(r"([+−-]?[\d.]+)\s%", cell)
         found.append(float(figure[1].replace("−", "-")) if figure else cell)
     return found
