@@ -9,6 +9,7 @@
     python3 dev.py lock [ARGS]    write the lock anew; --upgrade moves every pin to its newest
     python3 dev.py docs [ARGS]    write the generated reference pages anew and build the site
     python3 dev.py bench [ARGS]   measure; --write FILE writes the table of the docs
+    python3 dev.py accuracy       fit the step model anew and write how wrong it is (half a minute)
 
 ARGS go to the tool behind the command: pytest, `clusterwright demo`, `uv pip compile` and so on.
 The environment is `.venv`, made from the hashed lock with the Python that runs this file: with uv
@@ -78,6 +79,7 @@ def main(words: Sequence[str]) -> int:
         "lock": lock,
         "docs": docs,
         "bench": bench,
+        "accuracy": accuracy,
     }
     if not words or words[0] in {"-h", "--help", "help"}:
         print((__doc__ or "").rstrip())
@@ -229,6 +231,13 @@ def docs(arguments: Sequence[str]) -> int:
 def bench(arguments: Sequence[str]) -> int:
     """Measure and print a table. ARGS go to benchmarks/run.py; --write FILE keeps the table."""
     return setup() or run([str(PYTHON), str(ROOT / "benchmarks" / "run.py"), *arguments])
+
+
+def accuracy(arguments: Sequence[str]) -> int:
+    """Fit the step model to benchmarks/training_runs.csv; write its accuracy page and pictures."""
+    # The matrices are small: threads of the linear algebra would only wait for each other.
+    environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1"}
+    return setup() or run([str(PYTHON), "-m", "tools.write_accuracy", *arguments], environment)
 
 
 # --- the environment ------------------------------------------------------------------------------

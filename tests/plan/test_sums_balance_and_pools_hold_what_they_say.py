@@ -88,3 +88,12 @@ def test_a_design_survives_writing_and_reading(any_design):
 def test_the_same_demand_gives_the_same_bytes(any_demand, parts):
     first = documents.dump(plan.plan(any_demand, parts))
     assert documents.dump(plan.plan(any_demand, parts)) == first
+
+
+def test_the_exposed_parts_of_a_step_sum_to_it_and_only_messages_are_hidden(any_design):
+    for one in any_design.spec.compute.strategies:
+        assert one.parts
+        exposed_s = sum(part.time_s for part in one.parts if part.exposed)
+        assert exposed_s == pytest.approx(one.step_time_s, rel=1e-9)
+        assert all(part.time_s > 0 for part in one.parts)
+        assert {part.name for part in one.parts if not part.exposed} <= {"hidden messages"}

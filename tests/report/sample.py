@@ -6,7 +6,7 @@ racks, TP8 PP4 DP32, 32 + 16 switches, code 8+3, 1.306 MW); the rest is plausibl
 
 from dataclasses import replace
 
-from clusterwright.model.compute import Compute, Pool, ServingPlan, Strategy
+from clusterwright.model.compute import Compute, Pool, ServingPlan, StepPart, Strategy
 from clusterwright.model.design import (
     Alternative,
     Assumption,
@@ -382,10 +382,24 @@ def _compute() -> Compute:
         micro_batch=1,
         num_global_batch=2048,
         precision="bf16",
+        software="megatron-core-2025",
+        chunks=6,
         num_accelerators=1024,
         model_flop=4.33e23,
         peak_flop_per_s=989e12,
         step_time_s=4.91,
+        parts=(
+            StepPart(name="matrix products", time_s=2.9, exposed=True),
+            StepPart(name="attention", time_s=0.6, exposed=True),
+            StepPart(name="memory traffic", time_s=0.4, exposed=True),
+            StepPart(name="optimiser", time_s=0.0002, exposed=True),
+            StepPart(name="launches", time_s=0.0498, exposed=True),
+            StepPart(name="tensor-parallel messages", time_s=0.5, exposed=True),
+            StepPart(name="stage messages", time_s=0.02, exposed=True),
+            StepPart(name="pipeline bubble", time_s=0.44, exposed=True),
+            StepPart(name="hidden messages", time_s=1.3, exposed=False),
+        ),
+        error_bar_fraction=0.0426,
         mfu_fraction=0.404,
         tokens_per_s=3.41e6,
         memory_bytes=61e9,
@@ -399,6 +413,10 @@ def _compute() -> Compute:
         chosen,
         chosen=False,
         stated=False,
+        parts=(),
+        chunks=1,
+        recomputed_fraction=0.25,
+        estimated=True,
         tp=4,
         pp=1,
         dp=256,

@@ -1,5 +1,6 @@
 import re
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from tests.report import sample
@@ -7,6 +8,8 @@ from tests.report.pages import Page
 
 import clusterwright.report
 from clusterwright import report
+from clusterwright.model.compute import StepCause
+from clusterwright.report import look
 from clusterwright.report.language import LANGUAGES, Words, places, table
 
 ROOM = Path(clusterwright.report.__file__).parent
@@ -83,6 +86,52 @@ def test_a_sentence_of_the_plan_is_translated_part_by_part_and_names_stay():
     assert words.phrase("the demand states it; bubble 0.6 %") == "需求给定；流水线气泡 0.6 %"
     assert words.phrase("H100-SXM5-80GB") == "H100-SXM5-80GB"
     assert Words("en").phrase("lake capacity") == "lake capacity"
+
+
+@pytest.mark.parametrize(
+    ("said", "chinese"),
+    [
+        (
+            "the demand states it; step 4.62 s, 3.75 % of it bubble, 15.9 % exposed messages; "
+            "28.9 GB of 72 GB usable memory",
+            "需求给定；单步 4.62 s，其中流水线等待 3.75 %，外露通信 15.9 %；"
+            "占用 28.9 GB / 可用显存 72 GB",
+        ),
+        ("fastest that fits", "放得下的方式中最快"),
+        (
+            "209,715 steps of 4.62 s (± 4.26 %, checked on published runs) over goodput = 12 d, "
+            "298 k GPU-h; 50.5 % MFU of 1,024 × 989 TFLOP/s",
+            "209,715 步，每步 4.62 s（± 4.26 %，已用公开训练校验），"
+            "除以有效产出 = 12 d，298 k GPU-h；"
+            "MFU 50.5 %（1,024 × 989 TFLOP/s）",
+        ),
+    ],
+)
+def test_why_a_strategy_is_as_fast_as_it_is_stands_in_both_languages(said, chinese):
+    assert Words("zh").phrase(said) == chinese
+
+
+@pytest.mark.parametrize("cause", get_args(StepCause))
+def test_every_cause_of_a_step_has_its_word_and_its_colour(cause):
+    assert CHINESE.search(Words("zh").term(cause))
+    assert cause == "launches" or look.colour_of(cause) != "grey"
+
+
+@pytest.mark.parametrize("lang", LANGUAGES)
+def test_the_report_says_where_the_time_of_a_step_goes(lang):
+    page = report.html(sample.design(), lang=lang)
+    text = Page(page).text
+    words = Words(lang)
+    told = [
+        words.term(part.name)
+        for part in sample.design().spec.compute.strategies[0].parts
+        if part.exposed
+    ]
+    assert all(one in text for one in told)
+    assert words("step.beside") in text
+    assert "4.91 s ± 4.3 %".replace(" s", "\u00a0s").replace(" %", "\u00a0%") in text
+    other = text[text.index(words("compute.strategies.others.one", count=1)) :]
+    assert words("compute.layout.recomputed", share="25\u00a0%") in other
 
 
 @pytest.mark.parametrize(

@@ -14,8 +14,9 @@ from clusterwright.compute import grid
 from clusterwright.compute.columns import Machines, Stacks, Transformers
 from clusterwright.compute.models import columns_of
 from clusterwright.compute.stack import Case, apply, peak_flop_per_s, setting
+from clusterwright.compute.steptime import Steps
 from clusterwright.compute.work import TrainingWork
-from clusterwright.model.compute import Strategy
+from clusterwright.model.compute import StepCause, StepPart, Strategy
 from clusterwright.model.market import Software, StepError, StepFactor
 from clusterwright.model.parts import Accelerator
 from clusterwright.units import SECONDS_PER_HOUR, Bytes, Fraction, Seconds
@@ -26,6 +27,22 @@ _KEPT = 96  # ways that are tried again for other numbers of accelerators
 _HELPS = 0.97  # more accelerators that leave more than this of the time do not help any more
 _MOST = 1 << 22  # accelerators; no pool is larger
 _SHOWN = 4  # strategies beside the chosen one
+_CAUSES: Mapping[str, StepCause] = {
+    "gemm_s": "matrix products",
+    "attention_s": "attention",
+    "stream_s": "memory traffic",
+    "recompute_s": "recomputation",
+    "update_s": "optimiser",
+    "launch_s": "launches",
+    "tp_s": "tensor-parallel messages",
+    "cp_s": "context-parallel messages",
+    "ep_s": "expert messages",
+    "pp_s": "stage messages",
+    "dp_s": "gradient messages",
+    "bubble_s": "pipeline bubble",
+    "hidden_s": "hidden messages",
+}
+"""Name of each column of `Steps`: work first, then what is lost, then what costs nothing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -269,6 +286,7 @@ def _strategy(
         model_flop=work.model_flop,
         peak_flop_per_s=hardware.peak_flop_per_s,
         step_time_s=step_s,
+        parts=_parts(step),
         error_bar_fraction=hardware.error.bar_fraction,
         estimated=not hardware.checked,
         mfu_fraction=work.model_flop / (busy_s * used * hardware.peak_flop_per_s),
@@ -283,6 +301,16 @@ def _strategy(
             f"{show(exposed, Fraction)} exposed messages; "
             f"{show(needed, Bytes)} of {show(usable, Bytes)} usable memory"
         ),
+    )
+
+
+def _parts(step: Steps) -> tuple[StepPart, ...]:
+    """Return the parts of one step that take time."""
+    times_s = {name: float(getattr(step, column)) for column, name in _CAUSES.items()}
+    return tuple(
+        StepPart(name=name, time_s=time_s, exposed=name != "hidden messages")
+        for name, time_s in times_s.items()
+        if time_s > 0
     )
 
 

@@ -17,6 +17,21 @@ from clusterwright.units import (
 )
 
 PoolRole = Literal["training", "development", "serving", "processing"]
+StepCause = Literal[
+    "matrix products",
+    "attention",
+    "memory traffic",
+    "recomputation",
+    "launches",
+    "tensor-parallel messages",
+    "context-parallel messages",
+    "expert messages",
+    "stage messages",
+    "gradient messages",
+    "pipeline bubble",
+    "optimiser",
+    "hidden messages",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +72,18 @@ class Pool:
     """True when the servers stand already and cost nothing to buy."""
     estimated: bool = False
     """True when the server is composed or a figure of it is an estimate."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepPart:
+    """Where some of an optimiser step's time goes."""
+
+    name: StepCause
+    """What takes it."""
+    time_s: Seconds
+    """Time of it in one step, of the mean accelerator."""
+    exposed: bool
+    """True when the step is that much longer for it; false for messages that run beside work."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,6 +132,9 @@ class Strategy:
     """Peak of one accelerator in that precision, dense."""
     step_time_s: Seconds
     """Time of one optimiser step."""
+    parts: tuple[StepPart, ...] = ()
+    """Where that time goes: the exposed parts sum to it; parts without any time are left out.
+    Empty when the step time was not predicted part by part."""
     error_bar_fraction: Fraction = 0.0
     """What two of three published runs of this regime stayed within of the predicted step time."""
     estimated: bool = False

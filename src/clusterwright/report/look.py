@@ -79,6 +79,14 @@ KIND_COLOURS: Mapping[str, str] = {
     "maintenance": "sky",
     "licences": "purple",
     "space": "grey",
+    "matrix products": "blue",
+    "attention": "sky",
+    "memory traffic": "green",
+    "optimiser": "yellow",
+    "recomputation": "purple",
+    "launches": "grey",
+    "messages": "orange",
+    "bubble": "red",
 }
 """Colour of each kind of thing; what is not listed is grey."""
 

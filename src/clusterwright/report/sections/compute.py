@@ -1,18 +1,23 @@
 """Pools of servers, how the campaigns are spread over them, and what serving needs."""
 
 from clusterwright import units
-from clusterwright.model.compute import Pool, Strategy
-from clusterwright.report.blocks import Block, Cell, Facts, Section, Table
+from clusterwright.model.compute import Pool, StepPart, Strategy
+from clusterwright.report.blocks import Block, Cell, Fact, Facts, Picture, Section, Table, picture
 from clusterwright.report.context import Context
+from clusterwright.report.figures import parts as figure
+from clusterwright.report.look import colour_of
 from clusterwright.report.sections.answer import main_strategy
 
 _MOST_POOLS = 24
+_LOSSES = ("recomputation", "launches", "pipeline bubble")
+_MESSAGES = " messages"
+_LEAST_SHARE = 1e-3
 
 
 def section(context: Context) -> Section:
     """Return the section."""
     words, compute = context.words, context.design.spec.compute
-    blocks: list[Block] = [*_campaign(context), _pools(context)]
+    blocks: list[Block] = [*_campaign(context), *_step(context), _pools(context)]
     if compute.strategies:
         blocks += _strategies(context)
     if compute.serving:
@@ -47,7 +52,7 @@ def layout(one: Strategy) -> str:
 
 
 def _campaign(context: Context) -> tuple[Facts, ...]:
-    show, one = context.show, main_strategy(context)
+    words, show, one = context.words, context.show, main_strategy(context)
     if one is None:
         return ()
     place = context.design.spec.compute.strategies.index(one)
@@ -57,7 +62,7 @@ def _campaign(context: Context) -> tuple[Facts, ...]:
         context.fact(
             "compute.mfu", show(one.mfu_fraction, units.Fraction), path=f"{path}mfu_fraction"
         ),
-        context.fact("compute.step", show(one.step_time_s, units.Seconds)),
+        Fact(name=words("compute.step"), value=_step_time(context, one)),
         context.fact("compute.rate", show(one.tokens_per_s, units.TokensPerSecond)),
         context.fact(
             "compute.duration", show(one.duration_s, units.Seconds), path=f"{path}duration_s"
@@ -65,7 +70,12 @@ def _campaign(context: Context) -> tuple[Facts, ...]:
         context.fact("compute.hours", show(one.accelerator_hours, units.AcceleratorHours)),
         context.fact("compute.memory", show(one.memory_bytes, units.Bytes)),
         context.fact("compute.checkpoint", show(one.checkpoint_bytes, units.Bytes)),
+        context.fact("compute.recomputed", show(one.recomputed_fraction, units.Fraction)),
     ]
+    if one.pp > 1:
+        items.append(context.fact("compute.chunks", show.count(one.chunks)))
+    if one.software:
+        items.append(context.fact("compute.software", one.software))
     money = context.design.spec.economics.usd_per_million_tokens
     if money is not None:
         items.append(
@@ -76,6 +86,72 @@ def _campaign(context: Context) -> tuple[Facts, ...]:
             )
         )
     return (Facts(items=tuple(items)),)
+
+
+def _step_time(context: Context, one: Strategy) -> Cell:
+    """Return a step's time with its error bar."""
+    words, show = context.words, context.show
+    text = show(one.step_time_s, units.Seconds)
+    if one.error_bar_fraction:
+        bar = show(one.error_bar_fraction, units.Fraction, digits=2)
+        text = words("compute.step.bar", step=text, bar=bar)
+    return context.cell(text, estimated=one.estimated)
+
+
+def _step(context: Context) -> tuple[Picture, ...]:
+    """Return the picture of where the time of the main campaign's step goes."""
+    words, show, one = context.words, context.show, main_strategy(context)
+    if one is None or not one.parts:
+        return ()
+    exposed = [part for part in one.parts if part.exposed]
+    drawn = [_part(context, one, part) for part in one.parts]
+    largest = max(exposed, key=lambda part: part.time_s)
+    lost = [part for part in exposed if part.name in _LOSSES or part.name.endswith(_MESSAGES)]
+    share = _share(context, largest.time_s / one.step_time_s)
+    title = words("step.figure.work", share=share, part=words.term(largest.name))
+    if lost:
+        loss = max(lost, key=lambda part: part.time_s)
+        title = words(
+            "step.figure.loss",
+            share=share,
+            part=words.term(largest.name),
+            loss=words.term(loss.name),
+            other=_share(context, loss.time_s / one.step_time_s),
+        )
+    return (
+        picture(
+            "step",
+            title,
+            words(
+                "step.caption",
+                workload=one.workload,
+                accelerators=show.count(one.num_accelerators),
+                accelerator=one.accelerator,
+                step=_step_time(context, one).text,
+            ),
+            words("list.semicolon").join(f"{part.name}: {part.share}" for part in drawn),
+            lambda name, width: figure.draw(name, width, drawn, beside=words("step.beside")),
+        ),
+    )
+
+
+def _part(context: Context, one: Strategy, part: StepPart) -> figure.Part:
+    show = context.show
+    return figure.Part(
+        name=context.words.term(part.name),
+        value=part.time_s,
+        share=_share(context, part.time_s / one.step_time_s),
+        text=show(part.time_s, units.Seconds),
+        colour=colour_of(part.name),
+        beside=not part.exposed,
+    )
+
+
+def _share(context: Context, share: float) -> str:
+    """Return a share of the step; digits of a tiny one would only look exact."""
+    if share < _LEAST_SHARE:
+        return context.words("step.less", share=context.show(_LEAST_SHARE, units.Fraction))
+    return context.show(share, units.Fraction)
 
 
 def _pools(context: Context) -> Table:
@@ -192,16 +268,10 @@ def _table(
                 Cell(text=one.workload),
                 Cell(
                     text=layout(one),
-                    below=words(
-                        "compute.layout.below",
-                        zero=one.zero_stage,
-                        micro=one.micro_batch,
-                        batch=f"{one.num_global_batch:,}",
-                        precision=one.precision,
-                    ),
+                    below=_below(context, one),
                 ),
                 Cell(text=show.count(one.num_accelerators)),
-                Cell(text=show(one.step_time_s, units.Seconds)),
+                _step_time(context, one),
                 Cell(text=show(one.mfu_fraction, units.Fraction)),
                 Cell(
                     text=show(one.memory_bytes, units.Bytes),
@@ -214,6 +284,24 @@ def _table(
             for one in strategies
         ),
     )
+
+
+def _below(context: Context, one: Strategy) -> str:
+    """Return what a layout has beside its ranks."""
+    words, show = context.words, context.show
+    said = words(
+        "compute.layout.below",
+        zero=one.zero_stage,
+        micro=one.micro_batch,
+        batch=f"{one.num_global_batch:,}",
+        precision=one.precision,
+    )
+    if one.chunks > 1:
+        said += words("compute.layout.chunks", count=one.chunks)
+    if one.recomputed_fraction:
+        share = show(one.recomputed_fraction, units.Fraction)
+        said += words("compute.layout.recomputed", share=share)
+    return said
 
 
 def _serving(context: Context) -> Table:
