@@ -12,8 +12,8 @@ from clusterwright.cli.common import Common
 from clusterwright.cli.output import Answer, emit, items_document
 from clusterwright.errors import ExitCode, UnknownName
 from clusterwright.model.parts import Provenance
-from clusterwright.units import format as show
 from clusterwright.units import unit_of
+from clusterwright.units import format as show
 
 KINDS: Mapping[str, tuple[str, ...]] = {
     "accelerators": ("name", "vendor", "memory", "memory_speed", "bf16", "tdp", "certainty"),
@@ -27,6 +27,11 @@ KINDS: Mapping[str, tuple[str, ...]] = {
     "failure_rates": ("name", "events", "accelerators", "observed"),
     "inference": ("name", "output"),
     "presets": ("name", "family", "parameters", "active_parameters", "layers", "hidden"),
+    "encoders": ("name", "title", "family", "sample"),
+    "encoder_operators": (
+        *("name", "kind", "repeats", "images", "in_channels", "out_channels", "kernel", "stride"),
+        *("height", "width", "tokens", "heads"),
+    ),
     "software": ("name", "title", "released", "family"),
     "training_systems": ("name", "title", "nic"),
     "step_factors": ("name", "unit", "value", "prior", "spread", "meaning"),
@@ -79,7 +84,12 @@ def catalog(
 
 
 def _found(parts: Catalog, kind: str, table: Mapping[str, Any], name: str) -> Any:
-    singular = {"accelerators": parts.accelerator, "servers": parts.server, "presets": parts.preset}
+    singular = {
+        "accelerators": parts.accelerator,
+        "servers": parts.server,
+        "presets": parts.preset,
+        "encoders": parts.encoder,
+    }
     if kind in singular:
         return singular[kind](name)
     if name not in table:
