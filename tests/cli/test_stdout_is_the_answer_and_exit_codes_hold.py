@@ -16,6 +16,11 @@ from clusterwright.cli.main import COMMANDS, run
 WORKED = str(ROOT / "examples/autonomous-driving/centre.yaml")
 UNIVERSITY = str(ROOT / "examples/university/centre.yaml")
 FABRICS = "id,gpus,radix_per_plane,planes,switch_ports,ufm_included,note\na,1024,64,1,64,no,x\n"
+ENCODERS = (
+    "id,encoder,gpu,gpus,batch,precision,measured_samples_per_s\n"
+    "a,resnet-50,A100-80GB,8,256,amp,16621\n"
+    "b,bevfusion,H100,64,4,,\n"
+)
 RUNS = (
     "id,family,model,gpu,gpus,tp,pp,dp,global_batch,precision,measured_step_time_s\n"
     "a,one,gpt3-175b,A100-80GB,64,8,8,1,64,fp16,18.1\n"
@@ -45,6 +50,7 @@ def files(tmp_path_factory):
     (folder / "fabrics.csv").write_text(FABRICS)
     (folder / "trace.csv").write_text(TRACE)
     (folder / "runs.csv").write_text(RUNS)
+    (folder / "encoders.csv").write_text(ENCODERS)
     for name, demand in (("before", WORKED), ("after", UNIVERSITY)):
         assert run(["plan", demand, "--out", str(folder / name), "-q", "-o", "name"]) == 0
     return folder
@@ -62,6 +68,7 @@ def commands(files):
         "diff of the same": ["diff", str(files / "before"), str(files / "before")],
         "estimate fabric": ["estimate", "fabric", str(files / "fabrics.csv")],
         "estimate training": ["estimate", "training", str(files / "runs.csv")],
+        "estimate encoder": ["estimate", "encoder", str(files / "encoders.csv")],
         "calibrate training": ["calibrate", "training", str(files / "runs.csv")],
         "search training": asking(),
         "simulate a demand": [
@@ -74,6 +81,7 @@ def commands(files):
         "policies": ["simulate", "--list"],
         "catalog": ["catalog"],
         "catalog accelerators": ["catalog", "accelerators"],
+        "catalog encoder": ["catalog", "encoders", "resnet-50"],
         "catalog one": ["catalog", "accelerators", "H100"],
         "doctor": ["doctor"],
         "demo": ["demo", "--out", str(files / "demo")],
@@ -424,3 +432,27 @@ def test_rows_of_which_none_can_be_scored_are_refused(tmp_path, capsys):
     runs.write_text("id,model,gpu\na,gpt3-175b,H100\n")
     assert run(["calibrate", "training", str(runs), "-q"]) == 2
     assert "no row can be scored" in capsys.readouterr().err
+
+
+def test_encoders_are_held_against_measured_rates(call, files, tmp_path):
+    code, out, err = call("estimate", "encoder", str(files / "encoders.csv"), "-o", "json")
+    document = json.loads(out)
+    assert code == 0
+    assert document["kind"] == "EncoderEstimateList"
+    assert document["status"]["error"]["num_rows"] == 1
+    assert len(document["items"][0]["operators"]) > 50
+    assert "measured rows" in err
+    bad = tmp_path / "bad.csv"
+    bad.write_text("encoder,gpu,gpus,batch\nresnet-5,H100,8,0\n")
+    code, out, err = call("estimate", "encoder", str(bad))
+    assert (code, out) == (2, "")
+    assert f"{bad}:2:1: encoder" in err
+    assert "resnet-50" in err
+    assert f"{bad}:2:4: batch" in err
+
+
+def test_the_sheet_of_an_encoder_lists_its_operators(call):
+    code, out, _ = call("catalog", "encoders", "resnet-50")
+    assert code == 0
+    assert "conv5 expand" in out
+    assert out.rstrip().splitlines()[-1].split() == ["in", "all", "4.09", "B", "25.6", "M"]

@@ -6,6 +6,7 @@ from typing import TypeVar
 
 from clusterwright import units
 from clusterwright.errors import UnknownName
+from clusterwright.model.encoder import Encoder, EncoderOperator
 from clusterwright.model.market import (
     CloudOffer,
     Default,
@@ -76,6 +77,10 @@ class Catalog:
     """Audited inference throughput."""
     presets: Mapping[str, Preset]
     """Models."""
+    encoders: Mapping[str, Encoder]
+    """Models that are lists of operators."""
+    encoder_operators: Mapping[str, EncoderOperator]
+    """Their operators."""
     software: Mapping[str, Software]
     """Training software by generation."""
     training_systems: Mapping[str, TrainingSystem]
@@ -112,6 +117,14 @@ class Catalog:
     def preset(self, name: str) -> Preset:
         """Return a model by its name or alias."""
         return self._find("model", self.presets, name)
+
+    def encoder(self, name: str) -> Encoder:
+        """Return a model that is a list of operators by its name or alias."""
+        return self._find("encoder", self.encoders, name)
+
+    def operators_of(self, encoder: str) -> tuple[EncoderOperator, ...]:
+        """Return the operators of an encoder of the catalogue in their order."""
+        return tuple(one for one in self.encoder_operators.values() if one.encoder == encoder)
 
     def storage_system(self, name: str) -> StorageSystem:
         """Return a storage system by its name."""

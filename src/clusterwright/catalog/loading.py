@@ -18,8 +18,8 @@ from clusterwright import documents
 from clusterwright.catalog.catalog import Catalog, HourlySeries
 from clusterwright.catalog.generic import with_generic_servers
 from clusterwright.documents import Places
-from clusterwright.errors import Fault, InvalidInput
-from clusterwright.model import market, parts
+from clusterwright.errors import Fault, InvalidInput, nearest
+from clusterwright.model import encoder, market, parts
 from clusterwright.units import GramsPerJoule, UsdPerJoule, parse, unit_of
 
 _TABLES: Mapping[str, type] = {
@@ -35,6 +35,8 @@ _TABLES: Mapping[str, type] = {
     "failure_rates": parts.FailureRate,
     "inference": market.InferenceThroughput,
     "presets": market.Preset,
+    "encoders": encoder.Encoder,
+    "encoder_operators": encoder.EncoderOperator,
     "software": market.Software,
     "training_systems": market.TrainingSystem,
     "step_factors": market.StepFactor,
@@ -70,6 +72,7 @@ def load(overlay: Path | None = None) -> Catalog:
     if overlay is not None:
         _read_folder(overlay, reading, ours=False)
     _check_sources(reading)
+    _check_operators(reading)
     if reading.faults:
         raise InvalidInput(reading.faults)
     catalog = Catalog(
@@ -209,3 +212,31 @@ def _check_sources(reading: _Reading) -> None:
                             remedy="add a row there, or name one that is",
                         )
                     )
+
+
+def _check_operators(reading: _Reading) -> None:
+    """Refuse operators of no encoder, and encoders without operators."""
+    encoders = reading.tables["encoders"]
+    served: set[str] = set()
+    for name, operator in reading.tables["encoder_operators"].items():
+        served.add(operator.encoder)
+        if operator.encoder not in encoders:
+            near = nearest(operator.encoder, encoders)
+            reading.faults.append(
+                Fault(
+                    file="encoder_operators.csv",
+                    path=name,
+                    message=f"encoder {operator.encoder!r} is not in encoders.csv",
+                    remedy=f"did you mean {' or '.join(near)}?" if near else "add a row there",
+                )
+            )
+    for name in encoders:
+        if name not in served:
+            reading.faults.append(
+                Fault(
+                    file="encoders.csv",
+                    path=name,
+                    message="has no operators",
+                    remedy="give each a row in encoder_operators.csv",
+                )
+            )

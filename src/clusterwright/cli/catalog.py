@@ -11,9 +11,10 @@ from clusterwright.cli import load
 from clusterwright.cli.common import Common
 from clusterwright.cli.output import Answer, emit, items_document
 from clusterwright.errors import ExitCode, UnknownName
+from clusterwright.model.encoder import Encoder
 from clusterwright.model.parts import Provenance
+from clusterwright.units import Count, unit_of
 from clusterwright.units import format as show
-from clusterwright.units import unit_of
 
 KINDS: Mapping[str, tuple[str, ...]] = {
     "accelerators": ("name", "vendor", "memory", "memory_speed", "bf16", "tdp", "certainty"),
@@ -27,6 +28,11 @@ KINDS: Mapping[str, tuple[str, ...]] = {
     "failure_rates": ("name", "events", "accelerators", "observed"),
     "inference": ("name", "output"),
     "presets": ("name", "family", "parameters", "active_parameters", "layers", "hidden"),
+    "encoders": ("name", "title", "family", "sample"),
+    "encoder_operators": (
+        *("name", "kind", "repeats", "images", "in_channels", "out_channels", "kernel", "stride"),
+        *("height", "width", "tokens", "heads"),
+    ),
     "software": ("name", "title", "released", "family"),
     "training_systems": ("name", "title", "nic"),
     "step_factors": ("name", "unit", "value", "prior", "spread", "meaning"),
@@ -71,7 +77,7 @@ def catalog(
             document=items_document(f"Catalog{kind.title().replace('_', '')}", rows),
             rows=rows,
             columns=columns,
-            text=_sheet(rows[0]) if name else "",
+            text=_sheet(rows[0]) + _operators(chosen[0], parts) if name else "",
         ),
         common,
     )
@@ -79,12 +85,40 @@ def catalog(
 
 
 def _found(parts: Catalog, kind: str, table: Mapping[str, Any], name: str) -> Any:
-    singular = {"accelerators": parts.accelerator, "servers": parts.server, "presets": parts.preset}
+    singular = {
+        "accelerators": parts.accelerator,
+        "servers": parts.server,
+        "presets": parts.preset,
+        "encoders": parts.encoder,
+    }
     if kind in singular:
         return singular[kind](name)
     if name not in table:
         raise UnknownName.of(kind.removesuffix("s"), name, table)
     return table[name]
+
+
+def _operators(part: Any, parts: Catalog) -> str:
+    """Return the operators of an encoder under its sheet, with what they count for one sample."""
+    if not isinstance(part, Encoder):
+        return ""
+    from clusterwright.compute import encoders, operators
+
+    listed = operators.operators(parts.operators_of(part.name))
+    rows = [
+        (
+            *(str(row["operator"]), str(row["kind"]), str(row["repeats"])),
+            show(float(str(row["macs_per_sample"])), Count),
+            show(float(str(row["parameters"])), Count),
+        )
+        for row in encoders.breakdown(part.name, listed, parts)
+    ]
+    macs, held = operators.macs_per_sample(listed), operators.parameters(listed)
+    rows.append(("in all", "", "", show(float(macs), Count), show(float(held), Count)))
+    table = [("operator", "kind", "repeats", "MACs", "parameters"), *rows]
+    widths = [max(len(row[place]) for row in table) for place in range(len(table[0]))]
+    lines = ("  ".join(map(str.ljust, row, widths)).rstrip() for row in table)
+    return "\n\n" + "\n".join(lines)
 
 
 def part_row(part: Any, parts: Catalog) -> dict[str, Any]:

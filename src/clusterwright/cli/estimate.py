@@ -20,10 +20,14 @@ _TRAINING_SHOWN = (
     *("id", "model", "gpu", "gpus", "predicted_step_time_s", "predicted_tokens_per_s_per_gpu"),
     *("predicted_mfu_fraction", "fits", "error_bar_fraction"),
 )
+_ENCODER_SHOWN = (
+    *("id", "encoder", "gpu", "gpus", "batch", "predicted_step_time_s", "predicted_samples_per_s"),
+    *("compute_bound_fraction", "memory_bound_fraction", "fits"),
+)
 
 
 def estimate(
-    what: Literal["fabric", "training"],
+    what: Literal["fabric", "training", "encoder"],
     rows: FileName,
     *,
     catalog: Annotated[str | None, Parameter(name="--catalog")] = None,
@@ -39,12 +43,16 @@ def estimate(
     taken from the model's preset and the software's defaults, and `reason` says so. Where a row
     holds a measured time, the errors are told too.
 
+    `encoder` times a training step of a backbone or perception model that the catalogue has as a
+    list of operators. Needed columns: encoder, gpu, gpus, batch (samples of one accelerator and
+    step). Optional: precision, software, measured_samples_per_s. `-o json` holds every operator.
+
     Unknown columns pass through; predicted ones are added.
 
     Parameters
     ----------
     what
-        Which model: fabric or training.
+        Which model: fabric, training or encoder.
     rows
         CSV file with a header, or `-` for stdin.
     catalog
@@ -57,6 +65,8 @@ def estimate(
             _emit_fabric(given, rows, common)
         case "training":
             _emit_training(given, rows, catalog, common)
+        case "encoder":
+            _emit_encoder(given, rows, catalog, common)
     return ExitCode.OK
 
 
@@ -139,6 +149,35 @@ def _emit_training(
     emit(
         Answer(
             document=items_document("TrainingEstimateList", found, **status),
+            rows=found,
+            columns=shown,
+            text="" if found else "no rows",
+            key="id",
+        ),
+        common,
+    )
+
+
+def _emit_encoder(
+    given: list[dict[str, str]], rows: str, catalog: str | None, common: Common
+) -> None:
+    from dataclasses import asdict
+
+    from clusterwright.cli.progress import Progress
+    from clusterwright.compute import accuracy, encoders
+
+    found, operators = encoders.estimate_rows(given, load.the_catalog(catalog), file=rows)
+    status: dict[str, object] = {"num_rows": len(found)}
+    ratios = encoders.compared(given, found)
+    if ratios is not None:
+        told = accuracy.group_error("measured rows", ratios, ["own"] * len(ratios))
+        status["error"] = asdict(told)
+        Progress(common).say(time_errors([told]))
+    items = [{**row, "operators": own} for row, own in zip(found, operators, strict=True)]
+    shown = tuple(name for name in _ENCODER_SHOWN if found and name in found[0])
+    emit(
+        Answer(
+            document=items_document("EncoderEstimateList", items, **status),
             rows=found,
             columns=shown,
             text="" if found else "no rows",

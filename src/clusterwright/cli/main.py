@@ -49,7 +49,8 @@ COMMANDS: Sequence[tuple[str, str, str]] = (
         "estimate",
         "Hold the models against rows of your own measurements.",
         "clusterwright estimate fabric fabrics.csv -o csv\n"
-        "clusterwright estimate training runs.csv -o csv",
+        "clusterwright estimate training runs.csv -o csv\n"
+        "clusterwright estimate encoder backbones.csv -o csv",
     ),
     (
         "calibrate",
