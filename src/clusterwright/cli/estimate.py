@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
@@ -10,7 +10,7 @@ from cyclopts import Parameter
 from clusterwright import fabric
 from clusterwright.cli import files, load
 from clusterwright.cli.common import Common, FileName
-from clusterwright.cli.output import Answer, emit, items_document
+from clusterwright.cli.output import Answer, Row, emit, items_document
 from clusterwright.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
@@ -109,16 +109,9 @@ def time_errors(groups: "Sequence[GroupError]") -> str:
 
 def _emit_fabric(given: list[dict[str, str]], rows: str, common: Common) -> None:
     found = fabric.estimate_rows(given, file=rows)
-    emit(
-        Answer(
-            document=items_document("FabricEstimateList", found, num_rows=len(found)),
-            rows=found,
-            columns=("id", "gpus", *fabric.PREDICTED) if given and "id" in given[0] else (),
-            text="" if found else "no rows",
-            key="id",
-        ),
-        common,
-    )
+    document = items_document("FabricEstimateList", found, num_rows=len(found))
+    shown = ("id", "gpus", *fabric.PREDICTED) if given and "id" in given[0] else ()
+    _answer(document, found, shown, common)
 
 
 def _emit_training(
@@ -145,17 +138,7 @@ def _emit_training(
         ]
         status["error_by_family"] = [asdict(one) for one in groups]
         Progress(common).say(time_errors([told, *groups] if len(groups) > 1 else [told]))
-    shown = tuple(name for name in _TRAINING_SHOWN if found and name in found[0])
-    emit(
-        Answer(
-            document=items_document("TrainingEstimateList", found, **status),
-            rows=found,
-            columns=shown,
-            text="" if found else "no rows",
-            key="id",
-        ),
-        common,
-    )
+    _answer(items_document("TrainingEstimateList", found, **status), found, _TRAINING_SHOWN, common)
 
 
 def _emit_encoder(
@@ -174,13 +157,19 @@ def _emit_encoder(
         status["error"] = asdict(told)
         Progress(common).say(time_errors([told]))
     items = [{**row, "operators": own} for row, own in zip(found, operators, strict=True)]
-    shown = tuple(name for name in _ENCODER_SHOWN if found and name in found[0])
+    _answer(items_document("EncoderEstimateList", items, **status), found, _ENCODER_SHOWN, common)
+
+
+def _answer(
+    document: Mapping[str, object], rows: Sequence[Row], shown: Sequence[str], common: Common
+) -> None:
+    """Write estimated rows; a table shows those of the columns that the rows have."""
     emit(
         Answer(
-            document=items_document("EncoderEstimateList", items, **status),
-            rows=found,
-            columns=shown,
-            text="" if found else "no rows",
+            document=document,
+            rows=rows,
+            columns=tuple(name for name in shown if rows and name in rows[0]),
+            text="" if rows else "no rows",
             key="id",
         ),
         common,

@@ -95,7 +95,7 @@ def blocks(model: Transformers, machine: Machines, stack: Stacks, layout: Layout
     moved = _moved(model, stack, layout, tokens)
     narrow = machine.operand_bytes < 2.0
     cast_s = np.where(narrow, stream_s(cast, machine, stack), 0.0)
-    mixture = _mixture(model)
+    mixture = counts.mixture_fraction(model)
     local = np.maximum(model.experts / layout.ep, 1.0)
     kernels = _DENSE_KERNELS + mixture * (_MIXTURE_KERNELS + 4.0 * local)
     launch_f = kernels * stack.kernel_s
@@ -126,11 +126,6 @@ def blocks(model: Transformers, machine: Machines, stack: Stacks, layout: Layout
         vocab_b=vocab_b * slow,
         host_f=stack.host_s * (1.0 + mixture),
     )
-
-
-def _mixture(model: Transformers) -> Array:
-    """Return the share of blocks that are mixtures of experts."""
-    return np.asarray(np.where(model.experts > 0, 1.0 - model.dense_layers / model.layers, 0.0))
 
 
 def _products(
@@ -173,7 +168,7 @@ def _products(
         width = model.heads * model.head_size
         add((width + 2.0 * model.kv_heads * model.head_size) / t, h, share=share)
         add(h, width / t, share=share)
-    mixture = _mixture(model)
+    mixture = counts.mixture_fraction(model)
     if np.any(mixture < 1):
         add(model.ffn * (1.0 + model.gated) / t, h, share=1 - mixture)
         add(h, model.ffn / t, share=1 - mixture)
@@ -233,12 +228,11 @@ def _moved(model: Transformers, stack: Stacks, layout: Layouts, tokens: Array) -
     t = layout.tp
     split = np.where(layout.sequence_parallel > 0, t, 1.0)
     heads = query_width(model) + 2.0 * model.kv_heads * model.head_size
-    mixture = _mixture(model)
-    width = (1 - mixture) * model.ffn + mixture * (model.topk * model.expert_ffn + model.shared_ffn)
+    mixture = counts.mixture_fraction(model)
     moved = tokens * (
         _NORM_BYTES * model.hidden / split
         + _QKV_BYTES * heads / t
-        + (_MLP_BYTES + model.activation_bytes) * width * (1.0 + model.gated) / t
+        + (_MLP_BYTES + model.activation_bytes) * counts.mlp_width(model) * (1.0 + model.gated) / t
     )
     routed = (
         tokens * layout.expert_tp / t * model.topk * model.hidden * _ROUTED_BYTES * stack.routed
@@ -288,7 +282,7 @@ def _tensor_messages(
     size = tokens * model.hidden * _ACTIVATION_BYTES
     one = collectives.all_reduce_ring_s(layout.tp, size, bandwidth, latency)
     # Where experts are not split over the tensor-parallel ranks, a mixture block gathers once less.
-    mixture = np.where(layout.expert_tp < layout.tp, _mixture(model), 0.0)
+    mixture = np.where(layout.expert_tp < layout.tp, counts.mixture_fraction(model), 0.0)
     return np.asarray(np.where(layout.tp > 1, (2.0 - mixture) * one, 0.0))
 
 
@@ -296,7 +290,7 @@ def _expert_messages(
     model: Transformers, machine: Machines, stack: Stacks, layout: Layouts, tokens: Array
 ) -> Array:
     """Return time of sending tokens to their experts and back, forward."""
-    mixture = _mixture(model)
+    mixture = counts.mixture_fraction(model)
     if not np.any(mixture > 0):
         return np.asarray(0.0)
     _, latency, inside = reach(machine, stack, layout.ep, layout.expert_tp)

@@ -23,6 +23,7 @@ from clusterwright.compute.footprint import footprint
 from clusterwright.compute.stack import Setting, apply, setting
 from clusterwright.compute.steptime import steps
 from clusterwright.errors import Fault, InvalidInput
+from clusterwright.units import Bytes, parse
 
 _NOISE = 0.06  # error of a row that counts fully; beyond it the loss grows linearly
 _FAMILY_ROWS = 20.0  # rows above which a family's weight grows slower than its rows
@@ -191,9 +192,9 @@ def _kind(numbers: Mapping[str, float]) -> str:
 
 def _measured(numbers: Mapping[str, float], run: reading.Run) -> float:
     """Return the measured step time, else the derived one, else the one of the tokens/s."""
-    for name in ("measured_step_time_s", "derived_step_time_s"):
-        if numbers.get(name):
-            return numbers[name]
+    stated = reading.stated_step_s(numbers)
+    if stated:
+        return stated
     rate = numbers.get("measured_tokens_per_s_per_gpu")
     if not rate:
         return 0.0
@@ -203,8 +204,6 @@ def _measured(numbers: Mapping[str, float], run: reading.Run) -> float:
 
 
 def _memory(numbers: Mapping[str, float]) -> float:
-    from clusterwright.units import Bytes, parse
-
     return parse(f"{numbers.get('measured_peak_mem_GiB', 0.0)} GiB", Bytes)
 
 

@@ -45,9 +45,21 @@ def mixture_layers(model: Transformers) -> Array:
     return np.asarray(np.where(model.experts > 0, model.layers - model.dense_layers, 0.0))
 
 
+def mixture_fraction(model: Transformers) -> Array:
+    """Return the share of blocks that are mixtures of experts, 0–1."""
+    return np.asarray(mixture_layers(model) / model.layers)
+
+
+def mlp_width(model: Transformers) -> Array:
+    """Return the units of MLP that a token passes in the mean block."""
+    share = mixture_fraction(model)
+    routed = model.topk * model.expert_ffn + model.shared_ffn
+    return np.asarray((1 - share) * model.ffn + share * routed)
+
+
 def block_parameters(model: Transformers) -> tuple[Array, Array]:
     """Return parameters of the mean block that every rank needs, and those spread over experts."""
-    share = mixture_layers(model) / model.layers
+    share = mixture_fraction(model)
     common = (
         attention_parameters(model)
         + (1 - share) * dense_parameters(model)
@@ -70,7 +82,7 @@ def model_flop_per_token(model: Transformers) -> Array:
     six for every parameter that a token passes through and is multiplied with, and 12·L·(width of
     all heads)·s for attention, whether masked or not.
     """
-    share = mixture_layers(model) / model.layers
+    share = mixture_fraction(model)
     active = (
         attention_parameters(model)
         + (1 - share) * dense_parameters(model)

@@ -15,10 +15,9 @@ from clusterwright.catalog import Catalog
 from clusterwright.compute import operators as ops
 from clusterwright.compute.columns import Array, Machines, Stacks
 from clusterwright.compute.stack import Case, apply, bits_of, peak_flop_per_s, setting
+from clusterwright.compute.told import accelerator_of, software_named
 from clusterwright.errors import Fault, InvalidInput, UnknownName, nearest
 from clusterwright.model.encoder import Encoder
-from clusterwright.model.market import Software
-from clusterwright.model.parts import Accelerator
 
 PREDICTED = (
     "predicted_step_time_s",
@@ -160,8 +159,8 @@ def _read(
             cells.fault(name, "is missing", f"did you mean {near[0]!r}?" if near else needed)
     filled: list[str] = []
     encoder = cells.named("encoder", catalog.encoder)
-    accelerator = cells.named("gpu", lambda text: _accelerator(text, catalog, filled))
-    software = cells.named("software", lambda text: _software(text, catalog))
+    accelerator = cells.named("gpu", lambda text: accelerator_of(text, catalog, filled))
+    software = cells.named("software", lambda text: software_named(text, catalog))
     gpus, batch = cells.count("gpus"), cells.count("batch")
     rate = cells.text("measured_samples_per_s")
     if rate and not _positive(rate):
@@ -233,25 +232,6 @@ class _Cells:
         if text:
             self.fault(name, f"{text!r} is no whole number above zero", "write one, such as 8")
         return 0.0
-
-
-def _accelerator(text: str, catalog: Catalog, filled: list[str]) -> Accelerator:
-    """Return an accelerator; of several that a name may mean, the one with the largest memory."""
-    try:
-        return catalog.accelerator(text)
-    except UnknownName:
-        meant = catalog.aliases.get(text.casefold(), ())
-        if not meant:
-            raise
-        largest = max(meant, key=lambda one: catalog.accelerators[one].memory_bytes)
-        filled.append(f"gpu {largest} (of {' or '.join(meant)})")
-        return catalog.accelerators[largest]
-
-
-def _software(text: str, catalog: Catalog) -> Software:
-    if text not in catalog.software:
-        raise UnknownName.of("software", text, catalog.software)
-    return catalog.software[text]
 
 
 def _precision(text: str) -> str:

@@ -102,7 +102,7 @@ def kept_bytes(model: Transformers, stack: Stacks, layout: Layouts) -> Array:
     # repeats products, the block's input, what attention gives and every second product stay.
     scores = _scores_bytes(model, stack, layout)
     heads = 4.0 * query_width(model) + 2.0 * model.kv_heads * model.head_size
-    second = tokens * (4.0 * model.hidden / split + (heads + 2.0 * _mlp_width(model)) / t)
+    second = tokens * (4.0 * model.hidden / split + (heads + 2.0 * counts.mlp_width(model)) / t)
     selective = np.where(stack.selective > 0, np.minimum(second, whole), whole)
     full = 2.0 * tokens * model.hidden / split
     kept = np.where(
@@ -116,8 +116,8 @@ def _whole_bytes(model: Transformers, stack: Stacks, layout: Layouts, tokens: Ar
     """Return what a block keeps when nothing is computed again, scores left out."""
     t = layout.tp
     split = np.where(layout.sequence_parallel > 0, t, 1.0)
-    share = counts.mixture_layers(model) / model.layers
-    width = _mlp_width(model)
+    share = counts.mixture_fraction(model)
+    width = counts.mlp_width(model)
     heads = query_width(model)
     # Inputs of two norms and of the two products behind them; query, key, value and the output of
     # attention; both sides of the activation, twice with a gate; dropout masks of one byte.
@@ -126,13 +126,6 @@ def _whole_bytes(model: Transformers, stack: Stacks, layout: Layouts, tokens: Ar
     mlp = 2.0 * width * (2.0 + model.gated) / t
     routed = share * 4.0 * model.topk * model.hidden * layout.expert_tp / t
     return np.asarray(tokens * (region + inside + mlp + routed))
-
-
-def _mlp_width(model: Transformers) -> Array:
-    """Return the units of MLP that a token passes in the mean block."""
-    share = counts.mixture_layers(model) / model.layers
-    routed = model.topk * model.expert_ffn + model.shared_ffn
-    return np.asarray((1 - share) * model.ffn + share * routed)
 
 
 def _scores_bytes(model: Transformers, stack: Stacks, layout: Layouts) -> Array:

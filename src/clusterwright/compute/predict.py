@@ -14,6 +14,7 @@ from clusterwright.compute.stack import Case, apply, regimes_of, setting
 from clusterwright.compute.steptime import Steps, steps
 from clusterwright.errors import UnknownName
 from clusterwright.model.market import StepError
+from clusterwright.units import FlopPerSecond, parse
 
 PREDICTED = (
     "predicted_step_time_s",
@@ -25,6 +26,8 @@ PREDICTED = (
     "error_bar_fraction",
     "reason",
 )
+
+_TIMES = ("measured_step_time_s", "derived_step_time_s", "measured_tokens_per_s_per_gpu")
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,20 +103,15 @@ def compared(
     families: list[str] = []
     ratios: list[float] = []
     for row, answer in zip(rows, answers, strict=True):
-        predicted = answer["predicted_step_time_s"]
-        if not isinstance(predicted, float):
+        predicted, rate = answer["predicted_step_time_s"], answer["predicted_tokens_per_s_per_gpu"]
+        if not isinstance(predicted, float) or not isinstance(rate, float):
             continue
-        for name in ("measured_step_time_s", "derived_step_time_s"):
-            if row.get(name, "").strip():
-                ratios.append(predicted / float(row[name]))
-                break
-        else:
-            rate = row.get("measured_tokens_per_s_per_gpu", "").strip()
-            own = answer["predicted_tokens_per_s_per_gpu"]
-            if not rate or not isinstance(own, float):
-                continue
-            ratios.append(float(rate) / own)
-        families.append(row.get("family", "") or "own")
+        numbers = {name: float(row[name]) for name in _TIMES if row.get(name, "").strip()}
+        stated = reading.stated_step_s(numbers)
+        measured_rate = numbers.get("measured_tokens_per_s_per_gpu", 0.0)
+        if stated or measured_rate:
+            ratios.append(predicted / stated if stated else measured_rate / rate)
+            families.append(row.get("family", "") or "own")
     return (families, np.asarray(ratios)) if ratios else None
 
 
@@ -152,6 +150,4 @@ def _digits(value: float) -> float:
 
 
 def _tera(flop_per_s: float) -> float:
-    from clusterwright.units import FlopPerSecond, parse
-
     return _digits(flop_per_s / parse("1 TFLOP/s", FlopPerSecond))

@@ -17,10 +17,11 @@ from clusterwright.compute import counts
 from clusterwright.compute.columns import Array, Layouts, Transformers
 from clusterwright.compute.models import columns_of
 from clusterwright.compute.stack import MANY_EXPERTS, Case, peak_flop_per_s, released
-from clusterwright.compute.told import software_of, system_of
+from clusterwright.compute.told import accelerator_of, software_of, system_of
 from clusterwright.errors import Fault, InvalidInput, UnknownName
 from clusterwright.model.market import Preset, Software
 from clusterwright.model.parts import Accelerator
+from clusterwright.units import BytesPerSecond, Count, parse
 
 NUMBERS = (
     *("layers", "hidden", "heads", "kv_heads", "ffn_hidden", "vocab", "seq_len", "gpus"),
@@ -149,16 +150,7 @@ def _accelerator(row: _Row, catalog: Catalog) -> Accelerator:
     name = row.text.get("gpu", "").strip()
     if not name:
         raise UnknownName("gpu is empty; name an accelerator of the catalogue")
-    try:
-        return catalog.accelerator(name)
-    except UnknownName:
-        meant = catalog.aliases.get(name.casefold(), ())
-        if not meant:
-            raise
-        # `A100` alone: the larger memory is what published runs used.
-        largest = max(meant, key=lambda one: catalog.accelerators[one].memory_bytes)
-        row.filled.append(f"gpu {largest} (of {' or '.join(meant)})")
-        return catalog.accelerators[largest]
+    return accelerator_of(name, catalog, row.filled)
 
 
 def _preset(name: str, catalog: Catalog) -> Preset | None:
@@ -206,8 +198,6 @@ def _case(
 
 
 def _stated_link(row: _Row, name: str) -> float | None:
-    from clusterwright.units import BytesPerSecond, parse
-
     value = row.numbers.get(name)
     return parse(f"{value} {_GIGA}", BytesPerSecond) if value else None
 
@@ -270,8 +260,6 @@ def _layers_of_name(row: _Row, hidden: float, vocab: float) -> float:
     if told is None:
         return 0.0
     stages = max(row.numbers.get("pp", 1.0), 1.0)
-    from clusterwright.units import Count, parse
-
     parameters = parse(f"{told.group(1)} B", Count)
     layers = (parameters - vocab * hidden) / (12.0 * hidden**2)
     whole = max(1.0, round(layers / stages)) * stages
@@ -350,6 +338,11 @@ def _chunks(layers: float, pp: float, software: Software) -> float:
         if a_stage % each == 0:
             return a_stage / each
     return 1.0
+
+
+def stated_step_s(numbers: Mapping[str, float]) -> float:
+    """Return the measured step time of a row, else the derived one, else 0."""
+    return numbers.get("measured_step_time_s") or numbers.get("derived_step_time_s") or 0.0
 
 
 def tokens_of_step(model: Transformers, layout: Layouts) -> Array:

@@ -111,7 +111,7 @@ class Alternative:
     pareto: bool
     """True when no other is better in cost, time and carbon at once."""
     estimated: bool
-    """True when a price or an efficiency in it is an estimate."""
+    """True when a price or a step time in it is an estimate."""
     reason: str
     """Why it was taken, or lost."""
 
