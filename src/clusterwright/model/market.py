@@ -11,6 +11,7 @@ from clusterwright.units import (
     Fraction,
     GramsPerJoule,
     InUnit,
+    Ratio,
     TokensPerSecond,
     UsdPerAcceleratorHour,
     UsdPerJoule,
@@ -156,6 +157,8 @@ class Software:
     """How norms, activations and casts are fused."""
     accumulate: Literal["half", "fused", "unfused"]
     """How gradients of micro-batches are summed: in 16 bits, within the product, after it."""
+    launches: Literal["ahead", "awaited"]
+    """Whether the host launches kernels ahead of the accelerator or awaits each one."""
     overlaps: bool
     """Whether communication runs beside other work."""
     tuned: bool
@@ -174,6 +177,12 @@ class Software:
     """What data-parallel ranks share out where nothing is said."""
     gradient_width: int
     """Bytes in which a gradient is kept and reduced."""
+    state_width: int
+    """Bytes a parameter of optimiser states, 32-bit weights and copies for the update included."""
+    reduction_ratio: Ratio
+    """Bytes that sharded states move to sum gradients: 1 scattered, 2 where all ranks get all."""
+    gathering_ratio: Ratio
+    """Time to gather what sharded states update, relative to one message of that size."""
     logit_width: int
     """Bytes a logit that output and loss hold at their fullest; fewer where they are one kernel."""
     sequence_length: int
