@@ -235,5 +235,7 @@ class Stacks(Columns):
     """Memory of the driver, its kernels and the communication buffers."""
     state_bytes: Array
     """Bytes a parameter of optimiser states, 32-bit weights included."""
+    bucket_bytes: Array
+    """Memory of the buckets through which sharded states are reduced and gathered."""
     fragmentation: Array
     """Memory lost between allocations, as a share of what is used."""

@@ -80,13 +80,14 @@ def footprint(model: Transformers, stack: Stacks, layout: Layouts) -> Footprint:
         last_kept + np.maximum(logits, working),
     )
     weights, grads, states = _parts(stack, layout, held, block)
-    used = weights + grads + states + activations
+    buckets = np.where(layout.zero_stage >= 1, stack.bucket_bytes, 0.0)
+    used = weights + grads + states + activations + buckets
     return Footprint(
         weights_bytes=weights,
         gradients_bytes=grads,
         optimiser_bytes=states,
         activations_bytes=np.asarray(activations),
-        overhead_bytes=np.asarray(stack.context_bytes + stack.fragmentation * used),
+        overhead_bytes=np.asarray(stack.context_bytes + buckets + stack.fragmentation * used),
     )
 
 

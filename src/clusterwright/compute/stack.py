@@ -189,6 +189,7 @@ def apply(given: Setting, values: Array) -> tuple[Machines, Stacks]:
         cp_hidden=np.minimum(role["hidden.cp"], 1.0),
         context_bytes=role["memory.context"],
         state_bytes=fixed["states"],
+        bucket_bytes=fixed["bucket"],
         fragmentation=role["memory.fragmentation"],
     )
     return machines, stacks
@@ -258,6 +259,7 @@ def _numbers(case: Case) -> dict[str, float]:
         "reduction": software.reduction_ratio,
         "gathering": software.gathering_ratio,
         "states": float(software.state_width),
+        "bucket": software.bucket_bytes,
         "trend": float(np.clip(released(software) - _TREND_FROM, -1.5, 1.0)) if core else 0.0,
         "ripened": _RIPE if software.tuned else float(np.clip(ripened, 0.0, _RIPE)),
     }

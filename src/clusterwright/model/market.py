@@ -183,6 +183,8 @@ class Software:
     """Bytes that sharded states move to sum gradients: 1 scattered, 2 where all ranks get all."""
     gathering_ratio: Ratio
     """Time to gather what sharded states update, relative to one message of that size."""
+    bucket_bytes: Bytes
+    """Memory of the buckets through which sharded states are reduced and gathered."""
     logit_width: int
     """Bytes a logit that output and loss hold at their fullest; fewer where they are one kernel."""
     sequence_length: int
