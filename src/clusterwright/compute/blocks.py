@@ -306,6 +306,7 @@ def _expert_messages(
     visits = np.maximum(model.topk, 1.0)
     once = domains * (1.0 - (1.0 - 1.0 / domains) ** visits) / visits
     send = near / (machine.scaleup_bytes_per_s * stack.scaleup_fraction)
+    once = np.where(stack.ep_copies > 0, 1.0, once)
     send = send + far * once / (machine.scaleout_bytes_per_s * stack.scaleout_fraction)
     send = send + latency * np.log2(np.maximum(layout.ep, 1.0))
     return np.asarray(np.where(layout.ep > 1, 2.0 * mixture * send, 0.0))

@@ -229,6 +229,8 @@ class Stacks(Columns):
     """Share of the messages between stages that every tensor-parallel rank sends whole."""
     ep_hidden: Array
     """Share of the expert all-to-all that is hidden."""
+    ep_copies: Array
+    """1 where a token is sent once for each expert, 0 where once for each domain."""
     cp_hidden: Array
     """Share of context-parallel traffic that hides behind attention."""
     context_bytes: Array
