@@ -105,7 +105,7 @@ def blocks(model: Transformers, machine: Machines, stack: Stacks, layout: Layout
     ep_f = _expert_messages(model, machine, stack, layout, tokens)
     cp_f = _context_messages(model, machine, stack, layout, tokens)
     vocab_f, vocab_b = _vocabulary(model, machine, stack, layout, tokens)
-    slow = stack.slowdown
+    slow = stack.slowdown * slowest_of(layout, stack.variation)
     return Blocks(
         gemm_f=gemm_f * slow,
         gemm_b=gemm_b * slow,
@@ -125,6 +125,15 @@ def blocks(model: Transformers, machine: Machines, stack: Stacks, layout: Layout
         vocab_b=vocab_b * slow,
         host_f=stack.host_s * (1.0 + mixture),
     )
+
+
+def slowest_of(layout: Layouts, variation: Array) -> Array:
+    """Return the time of the slowest rank relative to the mean: a step waits for it.
+
+    The largest of n normal values lies about sqrt(2 ln n) standard deviations above their mean.
+    """
+    ranks = layout.tp * layout.cp * layout.pp * layout.dp
+    return np.asarray(1.0 + variation * np.sqrt(2.0 * np.log(np.maximum(ranks, 1.0))))
 
 
 def _products(

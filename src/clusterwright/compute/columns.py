@@ -205,6 +205,8 @@ class Stacks(Columns):
     """Time of a step that no layer causes: data, clipping, logging."""
     slowdown: Array
     """Time of the kernels relative to what the other factors say."""
+    variation: Array
+    """Spread of speed between accelerators of a kind, one standard deviation relative to the mean."""
     scaleup_fraction: Array
     """Share of the scale-up bandwidth that collectives reach."""
     scaleout_fraction: Array
