@@ -187,6 +187,9 @@ def _case(
     if scaleout is None and system is not None:
         scaleout = system.nic_bytes_per_s
         row.filled.append(f"inter_node_bw of {system.title}")
+    slowdown = system.slowdown_ratio if system is not None else 1.0
+    if slowdown != 1.0:
+        row.filled.append(f"times {slowdown:g} ({system.title})")
     return Case(
         accelerator=accelerator,
         software=software,
@@ -194,6 +197,7 @@ def _case(
         num_experts=int(experts),
         scaleup_bytes_per_s=scaleup,
         scaleout_bytes_per_s=scaleout,
+        slowdown_ratio=slowdown,
     )
 
 

@@ -42,6 +42,8 @@ class Case:
     """Scale-up bandwidth per direction where the accelerator's own is not meant."""
     scaleout_bytes_per_s: float | None = None
     """Network bandwidth of one accelerator where the part's own is not meant."""
+    slowdown_ratio: float = 1.0
+    """Time of the kernels relative to a machine in order."""
 
     @property
     def mixture(self) -> bool:
@@ -173,7 +175,7 @@ def apply(given: Setting, values: Array) -> tuple[Machines, Stacks]:
         logit_bytes=fixed["logit"],
         selective=np.where(fixed["repeats"] > 0, role["selective.products"], 0.0),
         step_s=role["step.constant"],
-        slowdown=role["software"] * early * role["trend.mixture"] ** -fixed["trend"],
+        slowdown=fixed["slowdown"] * role["software"] * early * role["trend.mixture"] ** -fixed["trend"],
         variation=role["variation"],
         scaleup_fraction=np.minimum(role["link.scaleup"], 1.0),
         scaleout_fraction=np.minimum(role["link.scaleout"], 1.0),
@@ -260,6 +262,7 @@ def _numbers(case: Case) -> dict[str, float]:
         "overlaps": float(software.overlaps),
         "reduction": software.reduction_ratio,
         "gathering": software.gathering_ratio,
+        "slowdown": case.slowdown_ratio,
         "plain": float(software.experts == "plain"),
         "states": float(software.state_width),
         "bucket": software.bucket_bytes,

@@ -205,6 +205,8 @@ class TrainingSystem:
     """What a row's source or notes say when it was this one; `|` between alternatives."""
     nic_bytes_per_s: BytesPerSecond
     """Network bandwidth of one accelerator, per direction."""
+    slowdown_ratio: Ratio
+    """Time of a step relative to a machine in order, where its owner states that it was not."""
     provenance: Provenance
     """Where the figures come from."""
 
