@@ -31,6 +31,7 @@ MEDIAN, MEAN, MEMORY, CHOICE = 0.05, 0.08, 0.10, 0.03
 """Bars that were asked for: errors of step time and memory, loss of the first choice."""
 HEAD = "## In short"
 _GAP = "\u00a0"
+_BILLION = 1e9
 _TRIALS = "bloom"
 _WORST = 30
 _FAR = 1.0  # spreads that a factor has to be from its prior to be told
@@ -236,8 +237,14 @@ def choosing(seen: Evidence) -> list[str]:
         "## Error bars by regime\n",
         "What `estimate training` and a plan give as ±: what two of three rows of the nearest "
         "regime stayed within, their family left out. A regime is software line, architecture, "
-        "bits and kind of model; `*` stands for any.\n",
+        "bits and kind of model; `*` stands for any. Rows of one family say little of the next, "
+        "so where the bar of the regime around it is wider, the bar that is given lies between the "
+        "two: a regime's own counts once for each family, the wider one as two families.\n",
         regime_table(seen),
+        "Outside the counts and sizes of a regime's runs the bar is wider: "
+        f"{percent(accuracy.drift_fraction(seen.found, seen.done.held_out))} for each doubling, "
+        "added by squares. So much do errors drift with a doubling of accelerators or of "
+        "parameters, in the root mean square of the families that span sixteenfold.\n",
     ]
 
 
@@ -386,11 +393,14 @@ def choice_table(seen: Evidence) -> str:
 def regime_table(seen: Evidence) -> str:
     """Return the error of each regime."""
     return table(
-        ("regime", "rows", "families", "median", "two of three within"),
+        ("regime", "rows", "families", "median", "own", "given", "accelerators", "parameters"),
         [
             (
-                *(f"`{one.name}`", one.num_rows, one.num_families),
-                *(percent(one.median_fraction), f"± {percent(one.bar_fraction)}"),
+                *(f"`{one.own.name}`", one.own.num_rows, one.own.num_families),
+                *(percent(one.own.median_fraction), f"± {percent(one.own.bar_fraction)}"),
+                *(f"± {percent(one.bar_fraction)}", f"{one.num_least:,}–{one.num_most:,}"),
+                f"{one.smallest_parameters / _BILLION:.3g}–"
+                f"{one.largest_parameters / _BILLION:.3g} B",
             )
             for one in accuracy.by_regime(seen.found, seen.done)
         ],

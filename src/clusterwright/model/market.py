@@ -244,7 +244,17 @@ class StepError:
     median_fraction: Fraction
     """Median of the absolute errors."""
     bar_fraction: Fraction
-    """What two of three rows stay within."""
+    """What two of three rows stay within, drawn up to that of wider regimes for few families."""
+    num_least: int
+    """Fewest accelerators of a run behind it."""
+    num_most: int
+    """Most accelerators of a run behind it."""
+    smallest_parameters: Count
+    """Parameters of the smallest model behind it."""
+    largest_parameters: Count
+    """Parameters of the largest model behind it."""
+    drift_fraction: Fraction
+    """How far the error moves with each doubling of accelerators or parameters."""
     provenance: Provenance
     """Where the figures come from."""
 
