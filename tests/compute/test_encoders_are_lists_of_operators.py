@@ -84,7 +84,7 @@ MISSES = [
     # Without tensor cores: no factor was ever calibrated on 32-bit products of that part.
     ("V100", "fp32", "mxnet-2020", 1, 128, 417),
 ]
-TOLERANCE = 0.25  # nothing was fitted to an encoder; errors of the rows above are -9 to +15 %
+TOLERANCE = 0.25  # nothing was fitted to an encoder; errors of the rows above are -9 to +16 %
 
 
 def predicted(gpu, precision, software, gpus, batch):
@@ -107,7 +107,7 @@ def test_resnet_trains_as_fast_as_published(gpu, precision, software, gpus, batc
 
 
 @pytest.mark.xfail(
-    reason="known misses: 36 % too slow to 64 % too fast; why is said above", strict=True
+    reason="known misses: 35 % too slow to 65 % too fast; why is said above", strict=True
 )
 @pytest.mark.parametrize(("gpu", "precision", "software", "gpus", "batch", "images"), MISSES)
 def test_resnet_where_the_model_is_wrong(gpu, precision, software, gpus, batch, images):

@@ -63,7 +63,10 @@ def test_scores_of_heads_that_tensor_cores_cannot_load_run_at_the_speed_of_32_bi
 
 def test_a_step_waits_for_the_slowest_of_many_accelerators():
     spread = np.asarray(0.015)
-    alone, many = slowest_of(layout_columns(tp=1), spread), slowest_of(layout_columns(dp=48), spread)
+    alone, many = (
+        slowest_of(layout_columns(tp=1), spread),
+        slowest_of(layout_columns(dp=48), spread),
+    )
     assert float(alone) == 1.0
     # 384 ranks: 3.45 standard deviations.
     assert float(many) == pytest.approx(1 + 0.015 * 3.45, abs=1e-4)

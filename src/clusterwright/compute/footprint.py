@@ -150,9 +150,7 @@ def _in_flight(layout: Layouts, micro: Array, stage: Array | float) -> Array:
     return np.asarray(np.minimum(held, micro))
 
 
-def _parts(
-    stack: Stacks, layout: Layouts, held: Array, block: Array
-) -> tuple[Array, Array, Array]:
+def _parts(stack: Stacks, layout: Layouts, held: Array, block: Array) -> tuple[Array, Array, Array]:
     """Return weights, gradients and states of parameters held."""
     sharded = np.maximum(np.minimum(layout.shard, layout.dp * layout.cp), 1.0)
     gathered = 2.0 * block * _WEIGHT_BYTES

@@ -127,7 +127,9 @@ def attention_s(
     )
     plain = flop * (2.0 if backward else 1.0)
     # Products of rows that tensor cores cannot load run without them, at the speed of 32 bits.
-    peak = np.where(loads, machine.peak16_flop_per_s * head_speed(head_size), machine.peak32_flop_per_s)
+    peak = np.where(
+        loads, machine.peak16_flop_per_s * head_speed(head_size), machine.peak32_flop_per_s
+    )
     plain = plain / (peak * machine.gemm16_fraction * _BATCHED)
     moved = scores * stack.score_traffic * (1.5 if backward else 1.0)
     plain = plain + moved / machine.memory_bytes_per_s

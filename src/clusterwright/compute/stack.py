@@ -175,7 +175,10 @@ def apply(given: Setting, values: Array) -> tuple[Machines, Stacks]:
         logit_bytes=fixed["logit"],
         selective=np.where(fixed["repeats"] > 0, role["selective.products"], 0.0),
         step_s=role["step.constant"],
-        slowdown=fixed["slowdown"] * role["software"] * early * role["trend.mixture"] ** -fixed["trend"],
+        slowdown=fixed["slowdown"]
+        * role["software"]
+        * early
+        * role["trend.mixture"] ** -fixed["trend"],
         variation=role["variation"],
         scaleup_fraction=np.minimum(role["link.scaleup"], 1.0),
         scaleout_fraction=np.minimum(role["link.scaleout"], 1.0),
