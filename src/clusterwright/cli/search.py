@@ -14,8 +14,8 @@ from clusterwright.cli.common import Common
 from clusterwright.cli.output import API_VERSION, Answer, emit
 from clusterwright.compute import stack
 from clusterwright.compute.columns import Transformers
-from clusterwright.compute.models import columns_of
 from clusterwright.compute.errorbars import error_of
+from clusterwright.compute.models import columns_of
 from clusterwright.compute.predict import values_of
 from clusterwright.compute.search import Found, Question
 from clusterwright.compute.search import search as search_space

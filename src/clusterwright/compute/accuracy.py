@@ -129,8 +129,9 @@ def by_group(
 def by_regime(found: Scored, done: Calibration) -> tuple[RegimeError, ...]:
     """Return the error of each regime with enough rows, on families left out.
 
-    Few families that are met well say little of the next one: a regime's bar is at least the mean of
-    its own, counted once a family, and of that of the regime around it, counted as `_LENT` families.
+    Few families that are met well say little of the next one: a regime's bar is at least the mean
+    of its own, counted once a family, and of the one of the regime around it, counted as `_LENT`
+    families.
     """
     named = [regimes_of(run.case) for run in found.runs]
     groups = by_group(found, done.held_out, lambda place: named[place])

@@ -206,7 +206,7 @@ class Stacks(Columns):
     slowdown: Array
     """Time of the kernels relative to what the other factors say."""
     variation: Array
-    """Spread of speed between accelerators of a kind, one standard deviation relative to the mean."""
+    """Standard deviation of speed between accelerators of a kind, relative to the mean."""
     scaleup_fraction: Array
     """Share of the scale-up bandwidth that collectives reach."""
     scaleout_fraction: Array

@@ -187,8 +187,9 @@ def _case(
     if scaleout is None and system is not None:
         scaleout = system.nic_bytes_per_s
         row.filled.append(f"inter_node_bw of {system.title}")
-    slowdown = system.slowdown_ratio if system is not None else 1.0
-    if slowdown != 1.0:
+    slowdown = 1.0
+    if system is not None and system.slowdown_ratio != 1.0:
+        slowdown = system.slowdown_ratio
         row.filled.append(f"times {slowdown:g} ({system.title})")
     return Case(
         accelerator=accelerator,
