@@ -17,7 +17,7 @@ from clusterwright import catalog, documents, sched
 from clusterwright.check import RULES
 from clusterwright.cli.catalog import KINDS, part_row
 from clusterwright.cli.explain import form_of
-from clusterwright.cli.main import COMMANDS, run
+from clusterwright.cli.main import COMMANDS, SUBCOMMANDS, run
 from clusterwright.documents import FieldInfo
 from clusterwright.model.demand import Demand
 from clusterwright.model.design import Design
@@ -84,15 +84,17 @@ def command_line() -> str:
     ]
     for name, _, _ in COMMANDS:
         parts.append(f"## {name}\n\n```text\n{helped(name)}```\n")
+        for verb, _, _ in SUBCOMMANDS.get(name, ()):
+            parts.append(f"### {name} {verb}\n\n```text\n{helped(name, verb)}```\n")
     return "\n".join(parts)
 
 
-def helped(name: str) -> str:
+def helped(*command: str) -> str:
     """Return the help of a command without boxes and with a fixed width."""
     os.environ["COLUMNS"] = "90"  # the same page on every terminal
     out = io.StringIO()
     with redirect_stdout(out):
-        run([name, "--help"])
+        run([*command, "--help"])
     lines = (line.rstrip() for line in out.getvalue().splitlines())
     return "\n".join(lines).strip("\n") + "\n"
 

@@ -4,7 +4,7 @@ import gzip
 import json
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 from zoneinfo import ZoneInfo
 
@@ -76,13 +76,13 @@ def read_trace(
         raise UnknownName.of(f"queue of {chosen.name}", queue_from, chosen.queues)
     try:
         ZoneInfo(timezone)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, KeyError) as error:
         msg = f"time zone {timezone!r} is not known; write one as Europe/Berlin or UTC"
         raise UnknownName(msg) from error
     how = Reading(
         queue=queue, queue_from=queue_from.lower(), processors=processors, timezone=timezone
     )
-    return chosen.read(text, file, how)
+    return replace(chosen.read(text, file, how), form=chosen.name)
 
 
 def format_of(name: str) -> Format:

@@ -59,6 +59,8 @@ class Trace:
     """Rows that are no job of their own, such as steps or pods of a gang, by what they are."""
     start_unix_s: Seconds | None = None
     """The moment that is 0 of the submissions; absent where the file does not say."""
+    form: str = "tidy"
+    """Format that it was read from."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

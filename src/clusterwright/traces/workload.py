@@ -2,41 +2,54 @@
 
 Batches (jobs of one user and queue, of one size, submitted within a minute of each other) arrive
 by an inhomogeneous Poisson process: a rate for each hour of the week, times a multiplier that
-wanders from hour to hour and so makes bursts. A batch takes its kind - user, queue, size, priority
-- as often as the trace has it, and its number of jobs from the batches of that kind. Durations are
-drawn from the kind's own distribution of logarithms, smoothed by what is usual for its size, and
+wanders from hour to hour and so makes bursts. A batch takes its kind (user, queue, size, priority,
+and whether it is one job, some or many) as often as the trace has it. Durations are
+drawn from the kind's own distribution, smoothed by what is usual for its size, and
 jobs of one batch resemble each other as much as they do in the trace.
 
 The model is plain data: it can be written as JSON and read back, and does not hold the trace.
 """
 
+import itertools
 import json
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import TypeAdapter
 
+from clusterwright.documents import API_VERSION
 from clusterwright.errors import Fault, InvalidInput
 from clusterwright.model.job import Job
 from clusterwright.traces.summary import size_of
-from clusterwright.units import SECONDS_PER_HOUR, Count, Fraction, PerSecond, Ratio, Seconds
+from clusterwright.units import SECONDS_PER_HOUR, Fraction, PerSecond, Ratio, Seconds
 
 HOURS_PER_WEEK = 168
 
+_HEADER = {"apiVersion": API_VERSION, "kind": "Workload"}
+
 _BATCH_GAP_S = 60.0
-_NUM_KNOTS = 33  # quantiles of a kind's durations, ends included
+_EDGES = (
+    *(n / 50 for n in range(48)),
+    *(0.96 + n / 200 for n in range(6)),
+    *(0.99 + n / 1000 for n in range(11)),
+)  # probabilities between the cells of a kind's durations, closer in the tail that makes the load
+
+_NUM_GAPS = 21
+_MANY = (2, 8)  # jobs from which a batch counts as some, and as many
+_LEAST_HOURS = 24  # hours of a trace from which bursts are told from chance
 _PRIOR_BATCHES = 20.0  # batches that the usual day weighs against the hour's own count
-_NUM_REPEATS = 9  # quantiles of the number of jobs in a batch
+_PRIOR_OF_DAY = 4.0  # batches that the mean weighs against an hour of the day, or a day
 
 Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kind:
-    """Batches of one user, queue, size and priority."""
+    """Batches of one user, queue, size and priority, and of about as many jobs."""
 
     queue: str
     """Queue."""
@@ -50,14 +63,20 @@ class Kind:
     """Priority."""
     num_batches: int
     """Batches of the trace that are of this kind; how often it is drawn."""
-    num_jobs_of_batch: tuple[Count, ...]
-    """Quantiles of the number of jobs in one batch, evenly spaced from least to most."""
-    gap_s: Seconds
-    """Mean time between the jobs of one batch."""
-    log_durations: tuple[Ratio, ...]
-    """Quantiles of the logarithm of one more than the duration in seconds, evenly spaced."""
+    num_jobs_of_batch: Mapping[str, int]
+    """How many of its batches have so many jobs, by the number of jobs."""
+    gaps_s: tuple[Seconds, ...]
+    """Times between jobs of one batch, each as usual as the others; empty for single jobs."""
+    mean_durations_s: tuple[Seconds, ...]
+    """Mean durations of the cells that its jobs fall into from short to long, or all of few."""
     smoothing_ratio: Ratio
-    """Standard deviation by which a drawn logarithm is moved."""
+    """Standard deviation by which the logarithm of a drawn duration is moved."""
+
+    @property
+    def edges(self) -> Floats:
+        """Return the probabilities between the cells, 0 and 1 included."""
+        number = len(self.mean_durations_s)
+        return np.array(_EDGES) if number == len(_EDGES) - 1 else np.linspace(0.0, 1.0, number + 1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +88,7 @@ class Workload:
     span_s: Seconds
     """Time that the trace covers."""
     batches_per_s: tuple[PerSecond, ...]
-    """Arrivals of batches by hour of the week, the trace's start being the first hour."""
+    """Arrivals of batches by hour of the week; the first begins where submissions are 0."""
     burst_spread_ratio: Ratio
     """Standard deviation of the logarithm of an hour's multiplier."""
     burst_memory_ratio: Ratio
@@ -80,8 +99,8 @@ class Workload:
     """What batches there are."""
 
 
-def fit(jobs: Sequence[Job]) -> Workload:
-    """Return the model of a trace.
+def fit(jobs: Sequence[Job], *, file: str = "-") -> Workload:
+    """Return the model of a trace; the file is for messages.
 
     Raises
     ------
@@ -92,13 +111,15 @@ def fit(jobs: Sequence[Job]) -> Workload:
     span = ordered[-1].submit_s - ordered[0].submit_s if ordered else 0.0
     if not span:
         message = f"{len(jobs)} jobs over {span:g} s say nothing about when jobs come"
-        raise InvalidInput([Fault(message=message, remedy="give a trace with jobs over time")])
+        remedy = "give a trace with jobs over time"
+        raise InvalidInput([Fault(file=file, message=message, remedy=remedy)])
     # The last job is no boundary: on average one more gap passes before the next would come.
     span *= len(ordered) / (len(ordered) - 1)
     batches = _batches(ordered)
-    starts = np.array([batch[0].submit_s - ordered[0].submit_s for batch in batches])
-    rates = _rates(starts, span)
-    spread, memory = _bursts(starts, span, rates)
+    starts = np.array([batch[0].submit_s for batch in batches])
+    exposure = _exposure(ordered[0].submit_s, span)
+    rates = _rates(starts, exposure)
+    spread, memory = _bursts(starts, exposure, rates)
     return Workload(
         num_jobs=len(ordered),
         span_s=span,
@@ -112,7 +133,12 @@ def fit(jobs: Sequence[Job]) -> Workload:
 
 def to_json(workload: Workload) -> str:
     """Return a model as text."""
-    return json.dumps({"kind": "Workload", **asdict(workload)}) + "\n"
+    return json.dumps({**_HEADER, **asdict(workload)}) + "\n"
+
+
+def is_model(text: str) -> bool:
+    """Return whether a text looks like a model, and not like a trace."""
+    return text[:200].lstrip().startswith('{"apiVersion": "' + API_VERSION)
 
 
 def from_json(text: str, *, file: str) -> Workload:
@@ -124,34 +150,35 @@ def from_json(text: str, *, file: str) -> Workload:
         If it is none.
     """
     try:
-        given: Mapping[str, Any] = json.loads(text)
-        fields = {name: value for name, value in given.items() if name not in {"kind", "kinds"}}
-        fields["batches_per_s"] = tuple(fields["batches_per_s"])
-        kinds = tuple(
-            Kind(**{key: tuple(v) if isinstance(v, list) else v for key, v in one.items()})
-            for one in given["kinds"]
+        given = json.loads(text)
+        fields = {name: value for name, value in given.items() if name not in _HEADER}
+        found: Workload = TypeAdapter(Workload).validate_python(
+            fields, context={"written_by": "machine"}
         )
-        return Workload(kinds=kinds, **fields)
-    except (ValueError, TypeError, KeyError) as error:
+    except (ValueError, TypeError, AttributeError) as error:
         fault = Fault(
             file=file,
-            message=f"is no workload model ({error!r})",
+            message=f"is no workload model ({str(error).splitlines()[0]})",
             remedy="`clusterwright trace generate --like TRACE --model FILE` writes one",
         )
         raise InvalidInput([fault]) from error
+    return found
 
 
 # --- fitting --------------------------------------------------------------------------------------
 
 
-def _key(job: Job) -> tuple[str, str, float, int, int]:
+_Key = tuple[str, str, float, int, int]
+
+
+def _key(job: Job) -> _Key:
     return job.queue, job.user, job.num_gpus_ratio, job.num_cpus, job.priority
 
 
 def _batches(ordered: Sequence[Job]) -> list[list[Job]]:
     """Return jobs in batches, in the order of their first jobs."""
     batches: list[list[Job]] = []
-    last: dict[tuple[str, str, float, int, int], list[Job]] = {}
+    last: dict[_Key, list[Job]] = {}
     for job in ordered:
         batch = last.get(_key(job))
         if batch is None or job.submit_s - batch[-1].submit_s > _BATCH_GAP_S:
@@ -161,45 +188,57 @@ def _batches(ordered: Sequence[Job]) -> list[list[Job]]:
     return batches
 
 
-def _rates(starts: Floats, span_s: float) -> Floats:
+def _kind_of(batch: Sequence[Job]) -> tuple[_Key, int]:
+    """Return what makes a batch like others; many jobs at once last otherwise than single ones."""
+    return _key(batch[0]), sum(len(batch) >= least for least in _MANY)
+
+
+def _exposure(first_s: float, span_s: float) -> Floats:
+    """Return the seconds that a span covers of each hour since 0 of the trace."""
+    edges = np.arange(math.ceil((first_s + span_s) / SECONDS_PER_HOUR) + 1) * SECONDS_PER_HOUR
+    return np.asarray(np.diff(np.clip(edges, first_s, first_s + span_s)))
+
+
+def _rates(starts: Floats, exposure: Floats) -> Floats:
     """Return arrivals by hour of the week: the hour's own count, weighed against the usual day."""
+    hours = np.arange(len(exposure)) % HOURS_PER_WEEK
+    held = np.bincount(hours, weights=exposure, minlength=HOURS_PER_WEEK).astype(float)
+    counts = _weekly(starts).astype(float)
+    overall = counts.sum() / held.sum()
+    by_hour = _ratio(counts, held, overall, axis=0)
+    by_day = _ratio(counts, held, overall, axis=1)
+    usual = (overall * by_day[:, None] * by_hour[None, :]).ravel()
+    usual *= counts.sum() / (usual * held).sum()
+    prior_s = _PRIOR_BATCHES / usual
+    rates = (counts + usual * prior_s) / (held + prior_s)
+    return np.asarray(rates * counts.sum() / (rates * held).sum())
+
+
+def _weekly(starts: Floats) -> Floats:
     hours = (starts // SECONDS_PER_HOUR).astype(int) % HOURS_PER_WEEK
-    counts = np.bincount(hours, minlength=HOURS_PER_WEEK).astype(float)
-    exposure = _exposure(span_s)
-    overall = counts.sum() / span_s
-    by_hour = _ratio(counts, exposure, overall, axis=0)
-    by_day = _ratio(counts, exposure, overall, axis=1)
-    usual = overall * by_day[:, None] * by_hour[None, :]
-    usual *= counts.sum() / max((usual.ravel() * exposure).sum(), 1e-12)
-    prior_s = _PRIOR_BATCHES / np.maximum(usual.ravel(), overall * 1e-3)
-    return (counts + usual.ravel() * prior_s) / (exposure + prior_s)
-
-
-def _exposure(span_s: float) -> Floats:
-    """Return the seconds of each hour of the week that a span covers."""
-    edges = np.arange(math.ceil(span_s / SECONDS_PER_HOUR))
-    held = np.minimum(SECONDS_PER_HOUR, span_s - edges * SECONDS_PER_HOUR)
-    return np.bincount(edges % HOURS_PER_WEEK, weights=held, minlength=HOURS_PER_WEEK)
+    return np.bincount(hours, minlength=HOURS_PER_WEEK).astype(float)
 
 
 def _ratio(counts: Floats, exposure: Floats, overall: float, *, axis: int) -> Floats:
     """Return rates of the hours of the day (axis 0) or days (axis 1) against the mean."""
     expected = (exposure * overall).reshape(7, 24).sum(axis=axis)
-    # Twenty batches at the mean rate keep a day or an hour without data at the mean.
-    seen = counts.reshape(7, 24).sum(axis=axis) + _PRIOR_BATCHES
-    return np.asarray(seen / (expected + _PRIOR_BATCHES))
+    # A few batches at the mean rate keep a day or an hour without data at the mean.
+    seen = counts.reshape(7, 24).sum(axis=axis) + _PRIOR_OF_DAY
+    return np.asarray(seen / (expected + _PRIOR_OF_DAY))
 
 
-def _bursts(starts: Floats, span_s: float, rates: Floats) -> tuple[float, float]:
+def _bursts(starts: Floats, exposure: Floats, rates: Floats) -> tuple[float, float]:
     """Return spread and memory of the hourly multiplier, from what Poisson counts do not explain.
 
     With counts N of mean E times a multiplier M of mean 1: Var(N / E) = Var(M) + 1 / E.
     """
-    whole = int(span_s // SECONDS_PER_HOUR)
-    if whole < 3:
+    hours = np.arange(len(exposure))
+    every = np.bincount((starts // SECONDS_PER_HOUR).astype(int), minlength=len(exposure))
+    whole = exposure >= SECONDS_PER_HOUR
+    if whole.sum() < _LEAST_HOURS:
         return 0.0, 0.0
-    counts = np.bincount((starts // SECONDS_PER_HOUR).astype(int), minlength=whole)[:whole]
-    expected = rates[np.arange(whole) % HOURS_PER_WEEK] * SECONDS_PER_HOUR
+    counts = every[: len(exposure)][whole]
+    expected = (rates[hours % HOURS_PER_WEEK] * SECONDS_PER_HOUR)[whole]
     weight = expected / expected.sum()
     excess = counts / expected - 1.0
     variance = float((weight * (excess**2 - 1.0 / expected)).sum())
@@ -218,9 +257,9 @@ def _likeness(batches: Sequence[Sequence[Job]]) -> float:
     if not several:
         return 0.0
     logs = {id(batch): _logs(batch) for batch in several}
-    by_kind: dict[tuple[str, str, float, int, int], list[Floats]] = {}
+    by_kind: dict[tuple[_Key, int], list[Floats]] = {}
     for batch in several:
-        by_kind.setdefault(_key(batch[0]), []).append(logs[id(batch)])
+        by_kind.setdefault(_kind_of(batch), []).append(logs[id(batch)])
     within = sum(float(((one - one.mean()) ** 2).sum()) for one in logs.values())
     free_within = sum(len(one) - 1 for one in logs.values())
     total, free = 0.0, 0
@@ -234,18 +273,20 @@ def _likeness(batches: Sequence[Sequence[Job]]) -> float:
 
 
 def _kinds(batches: Sequence[Sequence[Job]]) -> tuple[Kind, ...]:
-    by_kind: dict[tuple[str, str, float, int, int], list[Sequence[Job]]] = {}
+    by_kind: dict[tuple[_Key, int], list[Sequence[Job]]] = {}
     by_size: dict[str, list[float]] = {}
     for batch in batches:
-        by_kind.setdefault(_key(batch[0]), []).append(batch)
+        by_kind.setdefault(_kind_of(batch), []).append(batch)
         by_size.setdefault(size_of(batch[0]), []).extend(_logs(batch))
     spread = {name: float(np.std(logs)) for name, logs in by_size.items()}
     kinds = []
-    for key, some in by_kind.items():
+    for (key, _), some in by_kind.items():
         queue, user, gpus, cpus, priority = key
-        logs = np.concatenate([_logs(batch) for batch in some])
+        durations = np.sort([job.duration_s for batch in some for job in batch])
         gaps = [
-            batch[n + 1].submit_s - batch[n].submit_s for batch in some for n in range(len(batch) - 1)
+            batch[n + 1].submit_s - batch[n].submit_s
+            for batch in some
+            for n in range(len(batch) - 1)
         ]
         kinds.append(
             Kind(
@@ -255,21 +296,38 @@ def _kinds(batches: Sequence[Sequence[Job]]) -> tuple[Kind, ...]:
                 num_cpus=cpus,
                 priority=priority,
                 num_batches=len(some),
-                num_jobs_of_batch=_quantiles([float(len(batch)) for batch in some], _NUM_REPEATS),
-                gap_s=float(np.mean(gaps)) if gaps else 0.0,
-                log_durations=_quantiles(logs, _NUM_KNOTS),
-                # Silverman's rule; few jobs borrow the spread that is usual for their size.
-                smoothing_ratio=0.9 * spread[size_of(some[0][0])] * len(logs) ** -0.2 / 4.0,
+                num_jobs_of_batch={str(n): c for n, c in sorted(Counter(map(len, some)).items())},
+                gaps_s=_gaps(gaps),
+                mean_durations_s=_cells(durations),
+                # A third of Silverman's rule, so that tails stay; kinds with few jobs borrow a
+                # little of the spread that is usual for their size.
+                smoothing_ratio=0.3 * spread[size_of(some[0][0])] * len(durations) ** -0.2,
             )
         )
     return tuple(kinds)
 
 
 def _logs(batch: Sequence[Job]) -> Floats:
-    return np.log1p(np.array([job.duration_s for job in batch]))
+    return np.asarray(np.log1p([job.duration_s for job in batch]))
 
 
-def _quantiles(values: Sequence[float] | Floats, most: int) -> tuple[float, ...]:
-    """Return evenly spaced quantiles, no more than there are values."""
-    at = np.linspace(0.0, 1.0, min(most, len(values))) if len(values) > 1 else np.array([0.5])
-    return tuple(float(value) for value in np.quantile(np.asarray(values), at))
+def _cells(durations: Floats) -> tuple[float, ...]:
+    """Return the mean duration of each cell, so that the mean of all is kept; few stay as they are.
+
+    Between two quantiles of a heavy tail a line in logarithms would lose load.
+    """
+    if len(durations) < len(_EDGES):
+        return tuple(float(one) for one in durations)
+    bounds = np.round(np.array(_EDGES) * len(durations)).astype(int)
+    return tuple(
+        float(durations[min(low, high - 1) : high].mean()) if high else float(durations[0])
+        for low, high in itertools.pairwise(bounds)
+    )
+
+
+def _gaps(gaps: Sequence[float]) -> tuple[float, ...]:
+    """Return times between jobs, no more than some quantiles of them."""
+    if not gaps:
+        return ()
+    at = np.linspace(0.0, 1.0, _NUM_GAPS)
+    return tuple(float(gap) for gap in np.quantile(gaps, at, method="inverted_cdf"))
