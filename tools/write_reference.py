@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 from contextlib import redirect_stdout
 from pathlib import Path
 
-from clusterwright import catalog, documents, sched
+from clusterwright import catalog, documents, sched, traces
 from clusterwright.check import RULES
 from clusterwright.cli.catalog import KINDS, part_row
 from clusterwright.cli.explain import form_of
@@ -38,6 +38,7 @@ def main(arguments: Sequence[str]) -> int:
         "simulation.md": fields_page("The answer of `simulate -o json`", Run),
         "catalogue.md": catalogue(),
         "policies.md": policies(),
+        "traces.md": trace_formats(),
         "rules/index.md": rules_index(),
         "schema/demand.schema.json": schema(Demand),
         "schema/design.schema.json": schema(Design),
@@ -156,6 +157,25 @@ def policies() -> str:
         f"{table(('policy', 'rule'), rows)}\n## Placements\n\n"
         f"{table(('placement', 'what it returns'), places)}"
     )
+
+
+def trace_formats() -> str:
+    """Return the page of trace formats and of what becomes of their rows."""
+    blocks = [
+        f"{GENERATED}\n# Traces\n\nWhat `simulate --trace` and `trace` read. A format is told by the "
+        "content or named by `--format`; plain or gzip. What is not listed is not read.\n",
+    ]
+    for one in traces.FORMATS.values():
+        queues = ", ".join(f"`{name}`" for name in one.queues)
+        blocks.append(f"## {one.name}\n\nHolds {one.title}. `--queue-from`: {queues}.\n")
+        blocks.append(table(("column or field", "what becomes of it"), one.columns.items()))
+    blocks.append(
+        "## What becomes of rows\n\nEvery row is a job, dropped with one of these causes, or no job "
+        "of its own and only counted; a job may be repaired besides.\n"
+    )
+    causes = [(f"`{cause.name}`", cause.value) for cause in traces.Cause]
+    blocks.append(table(("cause", "meaning"), causes))
+    return "\n".join(blocks)
 
 
 def rules_index() -> str:

@@ -187,6 +187,8 @@ def generate(
         if name is not None:
             _write(name, text)
             progress.say(f"wrote {name}")
+    if out is None:
+        progress.say("no trace is written without --out")
     rows = [asdict(one) for one in likeness.compare(source, drawn)]
     status = {**asdict(summary.summarise(drawn)), "seed": seed, "out": out, "model": model}
     emit(

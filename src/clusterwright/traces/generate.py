@@ -148,20 +148,31 @@ def _starts(
 ) -> Floats:
     """Return when batches come, hour by hour."""
     num_hours = math.ceil(span_s / SECONDS_PER_HOUR)
-    spread, memory = workload.burst_spread_ratio, workload.burst_memory_ratio
-    state, step = rng.standard_normal(), math.sqrt(1.0 - memory**2)
-    wander = np.empty(num_hours)
-    for hour, noise in enumerate(rng.standard_normal(num_hours)):
-        wander[hour] = state
-        state = memory * state + step * noise
     rates = np.array(workload.batches_per_s)[np.arange(num_hours) % HOURS_PER_WEEK]
-    bursts = rates * np.exp(spread * wander)
-    # Bursts move arrivals, they do not add any: how many jobs come is the caller's to say.
-    bursts *= rates.sum() / bursts.sum()
-    counts = rng.poisson(bursts * SECONDS_PER_HOUR * rate_ratio)
+    expected = rates * SECONDS_PER_HOUR * rate_ratio
+    if workload.burst_ratios:
+        busy = np.array(workload.burst_ratios)
+        place = ndtr(_wander(workload.burst_memory_ratio, rng, num_hours))
+        bursts = expected * busy[np.minimum((place * len(busy)).astype(int), len(busy) - 1)]
+        # Bursts move arrivals, they do not add any: how many jobs come is the caller's to say.
+        bursts *= expected.sum() / max(bursts.sum(), 1e-300)
+        # The chance of counting is in the bursts already; what is left is the part of a batch.
+        counts = np.floor(bursts + rng.random(num_hours)).astype(int)
+    else:
+        counts = rng.poisson(expected)
     hours = np.repeat(np.arange(num_hours), counts)
     starts = (hours + rng.random(len(hours))) * SECONDS_PER_HOUR
     return np.sort(starts[starts < span_s])
+
+
+def _wander(memory: float, rng: np.random.Generator, num_hours: int) -> Floats:
+    """Return a normal process of that correlation from one hour to the next."""
+    state, step = float(rng.standard_normal()), math.sqrt(1.0 - memory**2)
+    states = np.empty(num_hours)
+    for hour, noise in enumerate(rng.standard_normal(num_hours)):
+        states[hour] = state
+        state = memory * state + step * noise
+    return states
 
 
 def _durations(kind: Kind, chance: Floats, moved: Floats) -> Floats:

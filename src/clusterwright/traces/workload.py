@@ -1,11 +1,11 @@
 """A workload model fitted to a trace: when jobs come, in which batches, how large and how long.
 
 Batches (jobs of one user and queue, of one size, submitted within a minute of each other) arrive
-by an inhomogeneous Poisson process: a rate for each hour of the week, times a multiplier that
-wanders from hour to hour and so makes bursts. A batch takes its kind (user, queue, size, priority,
-and whether it is one job, some or many) as often as the trace has it. Durations are
-drawn from the kind's own distribution, smoothed by what is usual for its size, and
-jobs of one batch resemble each other as much as they do in the trace.
+at a rate for each hour of the week, times how calm or busy hours of the trace were against it: a
+process that wanders from hour to hour and so makes bursts. A batch takes its kind (user, queue,
+size, priority, and whether it is one job, some or many) as often as the trace has it. Durations
+are drawn from the kind's own distribution, smoothed by what is usual for its size, and jobs of one
+batch resemble each other as much as they do in the trace. Decision 0011 says why.
 
 The model is plain data: it can be written as JSON and read back, and does not hold the trace.
 """
@@ -20,6 +20,8 @@ from dataclasses import asdict, dataclass
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import TypeAdapter
+from scipy.special import ndtri
+from scipy.stats import rankdata
 
 from clusterwright.documents import API_VERSION
 from clusterwright.errors import Fault, InvalidInput
@@ -38,6 +40,7 @@ _EDGES = (
     *(0.99 + n / 1000 for n in range(11)),
 )  # probabilities between the cells of a kind's durations, closer in the tail that makes the load
 
+_NUM_RATIOS = 201
 _NUM_GAPS = 21
 _MANY = (2, 8)  # jobs from which a batch counts as some, and as many
 _LEAST_HOURS = 24  # hours of a trace from which bursts are told from chance
@@ -89,10 +92,11 @@ class Workload:
     """Time that the trace covers."""
     batches_per_s: tuple[PerSecond, ...]
     """Arrivals of batches by hour of the week; the first begins where submissions are 0."""
-    burst_spread_ratio: Ratio
-    """Standard deviation of the logarithm of an hour's multiplier."""
+    burst_ratios: tuple[Ratio, ...]
+    """Arrivals of an hour against its rate, from calm to busy, each as usual as the others; empty
+    for a trace of less than a day, whose arrivals are left to chance."""
     burst_memory_ratio: Ratio
-    """Correlation of that logarithm with the one of the hour before."""
+    """Correlation of an hour's place among them with that of the hour before, as normal scores."""
     likeness_fraction: Fraction
     """Share of the variance of log durations of a kind that lies between its batches."""
     kinds: tuple[Kind, ...]
@@ -119,12 +123,12 @@ def fit(jobs: Sequence[Job], *, file: str = "-") -> Workload:
     starts = np.array([batch[0].submit_s for batch in batches])
     exposure = _exposure(ordered[0].submit_s, span)
     rates = _rates(starts, exposure)
-    spread, memory = _bursts(starts, exposure, rates)
+    ratios, memory = _bursts(starts, exposure, rates)
     return Workload(
         num_jobs=len(ordered),
         span_s=span,
         batches_per_s=tuple(float(rate) for rate in rates),
-        burst_spread_ratio=spread,
+        burst_ratios=ratios,
         burst_memory_ratio=memory,
         likeness_fraction=_likeness(batches),
         kinds=_kinds(batches),
@@ -227,28 +231,24 @@ def _ratio(counts: Floats, exposure: Floats, overall: float, *, axis: int) -> Fl
     return np.asarray(seen / (expected + _PRIOR_OF_DAY))
 
 
-def _bursts(starts: Floats, exposure: Floats, rates: Floats) -> tuple[float, float]:
-    """Return spread and memory of the hourly multiplier, from what Poisson counts do not explain.
+def _bursts(starts: Floats, exposure: Floats, rates: Floats) -> tuple[tuple[float, ...], float]:
+    """Return the hours' arrivals against what was expected, and how much an hour is like the last.
 
-    With counts N of mean E times a multiplier M of mean 1: Var(N / E) = Var(M) + 1 / E.
+    The memory is the correlation of normal scores, so that it holds for any distribution.
     """
-    hours = np.arange(len(exposure))
-    every = np.bincount((starts // SECONDS_PER_HOUR).astype(int), minlength=len(exposure))
     whole = exposure >= SECONDS_PER_HOUR
     if whole.sum() < _LEAST_HOURS:
-        return 0.0, 0.0
-    counts = every[: len(exposure)][whole]
-    expected = (rates[hours % HOURS_PER_WEEK] * SECONDS_PER_HOUR)[whole]
-    weight = expected / expected.sum()
-    excess = counts / expected - 1.0
-    variance = float((weight * (excess**2 - 1.0 / expected)).sum())
-    if variance <= 0:
-        return 0.0, 0.0
-    both = np.sqrt(weight[1:] * weight[:-1])
-    covariance = float((both * excess[1:] * excess[:-1]).sum() / both.sum())
-    spread = math.log1p(variance)
-    memory = math.log1p(max(covariance, 0.0)) / spread
-    return math.sqrt(spread), min(memory, 0.99)
+        return (), 0.0
+    hours = (starts // SECONDS_PER_HOUR).astype(int)
+    counts = np.bincount(hours, minlength=len(exposure))[: len(exposure)][whole]
+    usual = rates[np.arange(len(exposure)) % HOURS_PER_WEEK][whole] * SECONDS_PER_HOUR
+    ratios = counts / usual
+    at = np.linspace(0.0, 1.0, min(len(ratios), _NUM_RATIOS))
+    told = np.quantile(ratios, at, method="inverted_cdf")
+    scores = ndtri(rankdata(ratios) / (len(ratios) + 1.0))
+    spread = float((scores**2).mean())
+    memory = float((scores[1:] * scores[:-1]).mean()) / spread if spread else 0.0
+    return tuple(float(ratio) for ratio in told), min(max(memory, 0.0), 0.99)
 
 
 def _likeness(batches: Sequence[Sequence[Job]]) -> float:
