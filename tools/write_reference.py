@@ -162,16 +162,16 @@ def policies() -> str:
 def trace_formats() -> str:
     """Return the page of trace formats and of what becomes of their rows."""
     blocks = [
-        f"{GENERATED}\n# Traces\n\nWhat `simulate --trace` and `trace` read. A format is told by the "
-        "content or named by `--format`; plain or gzip. What is not listed is not read.\n",
+        f"{GENERATED}\n# Traces\n\nWhat `simulate --trace` and `trace` read. A format is told by "
+        "the content or named by `--format`; plain or gzip. What is not listed is not read.\n",
     ]
     for one in traces.FORMATS.values():
         queues = ", ".join(f"`{name}`" for name in one.queues)
         blocks.append(f"## {one.name}\n\nHolds {one.title}. `--queue-from`: {queues}.\n")
         blocks.append(table(("column or field", "what becomes of it"), one.columns.items()))
     blocks.append(
-        "## What becomes of rows\n\nEvery row is a job, dropped with one of these causes, or no job "
-        "of its own and only counted; a job may be repaired besides.\n"
+        "## What becomes of rows\n\nEvery row is a job, dropped with one of these causes, or no "
+        "job of its own and only counted; a job may be repaired besides.\n"
     )
     causes = [(f"`{cause.name}`", cause.value) for cause in traces.Cause]
     blocks.append(table(("cause", "meaning"), causes))

@@ -128,8 +128,8 @@ SUBCOMMANDS: Mapping[str, Sequence[tuple[str, str, str]]] = {
         (
             "generate",
             "Draw a trace like another, larger or longer, and say how like it is.",
-            "clusterwright trace generate --like jobs.csv.gz --scale 2 --out twice.csv.gz\n"
-            "clusterwright trace generate --like jobs.csv.gz --jobs 60000 --seed 7 --out many.csv",
+            "clusterwright trace generate --like jobs.csv --scale 2 --out twice.csv\n"
+            "clusterwright trace generate --like jobs.csv --jobs 60000 --out many.csv",
         ),
     ),
 }

@@ -45,7 +45,7 @@ class Entry:
     @property
     def uid(self) -> str:
         """Return its identity; its name where the dump holds no uid."""
-        return self.body.get("metadata", {}).get("uid") or self.key
+        return str(self.body["metadata"].get("uid") or self.key)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,8 +152,13 @@ def _with_kind(item: Any, kind: str, listed: Any) -> Any:
 def _entry(body: Any, *, is_deleted: bool) -> Entry | None:
     if not isinstance(body, Mapping) or not body.get("kind"):
         return None
-    meta = body.get("metadata") or {}
-    if not meta.get("name"):
+    meta = body.get("metadata")
+    if not isinstance(meta, Mapping) or not meta.get("name"):
+        return None
+    if not all(isinstance(meta.get(part) or {}, Mapping) for part in ("labels", "annotations")):
+        return None
+    owners = meta.get("ownerReferences") or []
+    if not isinstance(owners, list) or not all(isinstance(one, Mapping) for one in owners):
         return None
     return Entry(
         kind=kind_of(str(body["kind"]), str(body.get("apiVersion", ""))),
@@ -176,7 +181,7 @@ def moment(text: Any) -> float | None:
         return None
     try:
         return datetime.fromisoformat(text).timestamp()
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
 
 

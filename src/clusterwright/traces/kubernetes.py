@@ -134,6 +134,9 @@ def read(text: str, file: str, how: Reading) -> Trace:
         except _Unusable as reason:
             cause, message = reason.args
             ledger.drop(cause, message, at)
+        except (AttributeError, TypeError, ValueError, KeyError, OverflowError) as error:
+            # The objects of kinds that others define may have any form below spec and status.
+            ledger.drop(Cause.MALFORMED, f"has not the form of its kind ({error!r})", at)
     _tell_events(events, work, ledger)
     start = min((job.submit_s for job in found), default=0.0)
     found.sort(key=lambda job: job.submit_s)
@@ -172,7 +175,7 @@ def _linked(entry: Entry, uid_of: Mapping[str, str]) -> Iterable[str]:
         kind = kube.kind_of(str(owner.get("kind")), str(owner.get("apiVersion", "")))
         if kind not in _APART:
             key = f"{kind}/{entry.namespace}/{owner.get('name')}"
-            yield owner.get("uid") or uid_of.get(key, key)
+            yield str(owner.get("uid") or uid_of.get(key, key))
     for mark, kind in _LINKS:
         name = _mark(entry, mark)
         if name:
@@ -208,6 +211,8 @@ def _job(gang: _Gang, at: Place, how: Reading, ledger: Ledger) -> Job:
     if request.uncounted:
         message = f"{request.uncounted}: how much of an accelerator that is, is not told"
         raise _Unusable(Cause.UNKNOWN_SIZE, message)
+    if not all(0 <= one < math.inf for one in (request.num_gpus_ratio, request.num_cores_ratio)):
+        raise _Unusable(Cause.BAD_SIZE, "asks for less than nothing, or without end")
     cores = math.ceil(round(request.num_cores_ratio, 6))
     if not request.num_gpus_ratio and not cores:
         raise _Unusable(Cause.NO_SIZE, "asks for neither accelerators nor cores")
@@ -441,7 +446,8 @@ def _tell_events(events: Sequence[Entry], work: Sequence[Entry], ledger: Ledger)
     """Count events, and drop what there are events of alone: they do not say what it asks for."""
     known = {entry.key for entry in work}
     for event in events:
-        about = event.body.get("involvedObject") or event.body.get("regarding") or {}
+        told = event.body.get("involvedObject") or event.body.get("regarding")
+        about = told if isinstance(told, Mapping) else {}
         kind = kube.kind_of(str(about.get("kind")), str(about.get("apiVersion", "")))
         key = f"{kind}/{about.get('namespace', '')}/{about.get('name')}"
         if kind not in _NAMING or key in known:

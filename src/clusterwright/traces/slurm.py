@@ -117,7 +117,7 @@ def read_json(text: str, file: str, how: Reading) -> Trace:
         If it is not that.
     """
     try:
-        listed = json.loads(text)["jobs"]
+        listed = list(json.loads(text)["jobs"])
     except (ValueError, KeyError, TypeError) as error:
         fault = Fault(file=file, message=f"is no output of sacct --json ({error!r})")
         raise InvalidInput([fault]) from error
@@ -125,11 +125,15 @@ def read_json(text: str, file: str, how: Reading) -> Trace:
     records = []
     for n, one in enumerate(listed):
         path = f"jobs[{n}]"
-        ledger.no_job("job step", len(one.get("steps") or ()))
         try:
-            records.append(_json_record(one, path, how))
+            record, num_steps = _json_record(one, path, how), len(one.get("steps") or ())
         except _Unreadable as reason:
             ledger.drop(reason.args[0], reason.args[1], Place(path=path))
+        except (AttributeError, TypeError, ValueError, KeyError) as error:
+            ledger.drop(Cause.MALFORMED, f"is no record of a job ({error!r})", Place(path=path))
+        else:
+            records.append(record)
+            ledger.no_job("job step", num_steps)
     return _jobs(records, how, ledger)
 
 
@@ -264,7 +268,7 @@ def _json_record(one: Mapping[str, Any], path: str, how: Reading) -> SacctRecord
 def _moment(text: str, name: str, zone: ZoneInfo) -> float | None:
     try:
         return words.unix_s(text, zone)
-    except ValueError as error:
+    except (ValueError, OverflowError) as error:
         raise _Unreadable(Cause.BAD_TIME, f"{name.title()} {text!r} is no time") from error
 
 
@@ -373,6 +377,8 @@ def _whole(records: Sequence[SacctRecord], ledger: Ledger) -> Iterator[SacctReco
 def _timed(record: SacctRecord, ledger: Ledger) -> SacctRecord | None:
     """Return a record whose elapsed time and submission hold; None when they cannot be had."""
     start, end, elapsed = record.start_s, record.end_s, record.elapsed_s
+    if elapsed is not None and not 0 <= elapsed < math.inf:
+        return None
     if start is not None and end is not None and end < start:
         if not elapsed:
             return None
@@ -408,6 +414,9 @@ def _sized(records: Sequence[SacctRecord], ledger: Ledger) -> words.Tres | None:
         num_gpus_ratio=math.fsum(one.num_gpus_ratio for one in granted),
         num_cpus=sum(one.num_cpus for one in granted),
     )
+    if not (0 <= total.num_gpus_ratio < math.inf and total.num_cpus >= 0):
+        ledger.drop(Cause.BAD_SIZE, "ran on less than nothing, or without end", at)
+        return None
     if total.is_empty:
         ledger.drop(Cause.NO_SIZE, "has neither accelerators nor cores", at)
         return None

@@ -91,6 +91,9 @@ def _job(
     except ValueError as error:
         ledger.drop(Cause.MALFORMED, f"has a field that is no number ({error})", at)
         return None
+    if not all(map(math.isfinite, numbers)):
+        ledger.drop(Cause.MALFORMED, "has a field that is not finite", at)
+        return None
     job_id, at = cells[0], Place(at.line, cells[0])
     submit, wait, ran, granted, asked = (numbers[n] for n in (1, 2, 3, 4, 7))
     status = numbers[10]
@@ -100,7 +103,7 @@ def _job(
     if job_id in seen:
         ledger.drop(Cause.TWICE, f"{job_id} stands twice", at)
         return None
-    if not (math.isfinite(submit) and math.isfinite(ran)) or submit < 0:
+    if submit < 0:
         ledger.drop(Cause.BAD_TIME, f"its submission, field 2, is {cells[1]}", at)
         return None
     if status == _CANCELLED and ran <= 0:

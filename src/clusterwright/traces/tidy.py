@@ -136,8 +136,8 @@ def read(text: str, file: str, how: Reading) -> Trace:
         If it is no CSV, or a needed column is missing.
     """
     ledger = Ledger(file)
-    rows = csv.reader(io.StringIO(text, newline=""))
-    names = next(rows, [])
+    rows = _lines(text, file)
+    _, names = next(rows, (1, []))
     _check_columns(names, [*NEEDED, *filter(None, [how.queue_from])], file)
     queue = how.queue_from or QUEUES[0]
     plan = tuple(
@@ -150,10 +150,7 @@ def read(text: str, file: str, how: Reading) -> Trace:
     quick = [(n, one.field, one.read, one.absent, one.is_needed) for n, one in plan]
     seen: set[str] = set()
     jobs: list[Job] = []
-    for row in rows:
-        if not row:
-            continue
-        line = rows.line_num
+    for line, row in rows:
         cells = row if len(row) >= width else [*row, *[""] * (width - len(row))]
         try:
             try:
@@ -315,10 +312,23 @@ def _rows(
     except (OSError, EOFError, UnicodeDecodeError) as error:
         fault = Fault(file=file, message=f"is neither CSV text nor gzip of it ({error})")
         raise InvalidInput([fault]) from error
-    reader = csv.DictReader(io.StringIO(text, newline=""))
-    _check_columns(reader.fieldnames or (), needed, file)
-    for row in reader:
-        yield reader.line_num, {key: value or "" for key, value in row.items() if key}
+    lines = _lines(text, file)
+    _, names = next(lines, (1, []))
+    _check_columns(names, needed, file)
+    for line, row in lines:
+        yield line, dict(zip(names, [*row, *[""] * (len(names) - len(row))], strict=False))
+
+
+def _lines(text: str, file: str) -> Iterator[tuple[int, list[str]]]:
+    """Yield the rows of a CSV text with the lines that they end on, empty ones left out."""
+    reader = csv.reader(io.StringIO(text, newline=""))
+    try:
+        for row in reader:
+            if row:
+                yield reader.line_num, row
+    except csv.Error as error:
+        fault = Fault(file=file, line=reader.line_num, message=f"is no CSV ({error})")
+        raise InvalidInput([fault]) from error
 
 
 def _check_columns(names: Iterable[str], needed: Iterable[str], file: str) -> None:

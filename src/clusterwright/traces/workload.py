@@ -316,7 +316,7 @@ def _cells(durations: Floats) -> tuple[float, ...]:
 
     Between two quantiles of a heavy tail a line in logarithms would lose load.
     """
-    if len(durations) < len(_EDGES):
+    if len(durations) < len(_EDGES) - 1:
         return tuple(float(one) for one in durations)
     bounds = np.round(np.array(_EDGES) * len(durations)).astype(int)
     return tuple(
