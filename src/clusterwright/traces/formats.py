@@ -9,7 +9,7 @@ from typing import Literal
 from zoneinfo import ZoneInfo
 
 from clusterwright.errors import Fault, InvalidInput, UnknownName
-from clusterwright.traces import kubernetes, slurm, swf, tidy
+from clusterwright.traces import kubernetes, slurm, slurm_records, swf, tidy
 from clusterwright.traces.trace import Reading, Trace
 
 _GZIP = b"\x1f\x8b"
@@ -180,16 +180,16 @@ FORMATS: Mapping[str, Format] = {
         Format(
             name="sacct",
             title="text of `sacct -P`",
-            queues=slurm.QUEUES,
-            columns=slurm.COLUMNS,
+            queues=slurm_records.QUEUES,
+            columns=slurm_records.COLUMNS,
             read=slurm.read_text,
             looks=_looks_sacct,
         ),
         Format(
             name="sacct-json",
             title="`sacct --json`",
-            queues=slurm.QUEUES,
-            columns=slurm.JSON_FIELDS,
+            queues=slurm_records.QUEUES,
+            columns=slurm_records.JSON_FIELDS,
             read=slurm.read_json,
             looks=_looks_sacct_json,
         ),

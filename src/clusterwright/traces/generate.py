@@ -48,13 +48,13 @@ def generate(
     UsageError
         If a number is not above zero, or number, span and rate contradict each other.
     """
-    given = {"num_jobs": num_jobs, "span_s": span_s, "rate_ratio": rate_ratio}
-    for name, value in {**given, "size_ratio": size_ratio}.items():
+    given = {"number of jobs": num_jobs, "time": span_s, "scale": rate_ratio}
+    for name, value in {**given, "scale of sizes": size_ratio}.items():
         if value is not None and not 0 < value < math.inf:
             msg = f"{name} {value:g}: must be above zero"
             raise UsageError(msg)
     if num_jobs and span_s and rate_ratio != 1.0:
-        msg = "number of jobs, days and scale are one too many: two of them give the third"
+        msg = "number of jobs, time and scale are one too many: two of them give the third"
         raise UsageError(msg)
     usual = workload.num_jobs / workload.span_s
     if num_jobs is None:
@@ -155,7 +155,7 @@ def _starts(
         place = ndtr(_wander(workload.burst_memory_ratio, rng, num_hours))
         bursts = expected * busy[np.minimum((place * len(busy)).astype(int), len(busy) - 1)]
         # Bursts move arrivals, they do not add any: how many jobs come is the caller's to say.
-        bursts *= expected.sum() / max(bursts.sum(), 1e-300)
+        bursts = bursts * expected.sum() / bursts.sum() if bursts.any() else expected
         # The chance of counting is in the bursts already; what is left is the part of a batch.
         counts = np.floor(bursts + rng.random(num_hours)).astype(int)
     else:

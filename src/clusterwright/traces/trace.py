@@ -95,21 +95,17 @@ class Ledger:
     def __init__(self, file: str) -> None:
         """Begin for a file, called as its reader called it."""
         self._file = file
-        self._dropped: list[Fault] = []
-        self._repaired: list[Fault] = []
-        self._causes: Counter[Cause] = Counter()
-        self._repairs: Counter[Cause] = Counter()
+        self._dropped: list[tuple[Cause, str, Place]] = []
+        self._repaired: list[tuple[Cause, str, Place]] = []
         self._not_jobs: Counter[str] = Counter()
 
     def drop(self, cause: Cause, message: str, at: Place = _NOWHERE) -> None:
         """Note that a row is not used."""
-        self._causes[cause] += 1
-        self._dropped.append(self._fault(message, at))
+        self._dropped.append((cause, message, at))
 
     def repair(self, cause: Cause, message: str, at: Place = _NOWHERE) -> None:
-        """Note that a job is used with something mended."""
-        self._repairs[cause] += 1
-        self._repaired.append(self._fault(message, at))
+        """Note that something of a row is mended; it counts if the row becomes a job."""
+        self._repaired.append((cause, message, at))
 
     def no_job(self, what: str, count: int = 1) -> None:
         """Note rows that are no job of their own."""
@@ -119,20 +115,30 @@ class Ledger:
     def close(self, jobs: Iterable[Job], *, start_unix_s: float | None = None) -> Trace:
         """Return the trace."""
         kept = tuple(jobs)
+        unused = {_row(at) for _, _, at in self._dropped}
+        repaired = [one for one in self._repaired if _row(one[2]) not in unused]
         return Trace(
             jobs=kept,
-            dropped=tuple(self._dropped),
+            dropped=self._faults(self._dropped),
             num_rows=len(kept) + len(self._dropped) + self._not_jobs.total(),
-            repaired=tuple(self._repaired),
-            num_dropped_by_cause=_named(self._causes),
-            num_repaired_by_cause=_named(self._repairs),
+            repaired=self._faults(repaired),
+            num_dropped_by_cause=_counted(self._dropped),
+            num_repaired_by_cause=_counted(repaired),
             num_not_jobs=dict(self._not_jobs),
             start_unix_s=start_unix_s,
         )
 
-    def _fault(self, message: str, at: Place) -> Fault:
-        return Fault(file=self._file, line=at.line, path=at.path, message=message)
+    def _faults(self, noted: Iterable[tuple[Cause, str, Place]]) -> tuple[Fault, ...]:
+        return tuple(
+            Fault(file=self._file, line=at.line, path=at.path, message=message)
+            for _, message, at in noted
+        )
 
 
-def _named(counts: Counter[Cause]) -> dict[str, int]:
+def _row(at: Place) -> int | str:
+    return at.path if at.line is None else at.line
+
+
+def _counted(noted: Iterable[tuple[Cause, str, Place]]) -> dict[str, int]:
+    counts = Counter(cause for cause, _, _ in noted)
     return {cause.name: count for cause, count in counts.most_common()}

@@ -142,7 +142,8 @@ def to_json(workload: Workload) -> str:
 
 def is_model(text: str) -> bool:
     """Return whether a text looks like a model, and not like a trace."""
-    return text[:200].lstrip().startswith('{"apiVersion": "' + API_VERSION)
+    head = text[:200]
+    return f'"{API_VERSION}"' in head and f'"{_HEADER["kind"]}"' in head
 
 
 def from_json(text: str, *, file: str) -> Workload:
