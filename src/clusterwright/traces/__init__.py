@@ -1,6 +1,7 @@
 """Other people's logs as our jobs; every row that cannot be used is reported and counted."""
 
 from clusterwright.traces.formats import FORMATS, detect, read_trace
+from clusterwright.traces.quotas import read_quotas
 from clusterwright.traces.tidy import read_estimates, read_nodes, read_queues
 from clusterwright.traces.tidy import write as write_tidy
 from clusterwright.traces.trace import Cause, Trace
@@ -13,6 +14,7 @@ __all__ = [
     "read_estimates",
     "read_nodes",
     "read_queues",
+    "read_quotas",
     "read_trace",
     "write_tidy",
 ]
