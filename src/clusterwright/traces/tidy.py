@@ -153,6 +153,7 @@ def read(text: str, file: str, how: Reading) -> Trace:
     for line, row in rows:
         cells = row if len(row) >= width else [*row, *[""] * (width - len(row))]
         try:
+            # All cells at once: most rows have no fault, and finding which cell has one is slow.
             try:
                 values = {
                     field: read_cell(cells[n]) if cells[n] or needed else absent
