@@ -12,6 +12,7 @@ import yaml
 from tests.plan.conftest import ROOT
 
 from clusterwright.cli.main import COMMANDS, run
+from clusterwright.cli.study import STUDIES
 
 WORKED = str(ROOT / "examples/autonomous-driving/centre.yaml")
 UNIVERSITY = str(ROOT / "examples/university/centre.yaml")
@@ -78,6 +79,10 @@ def commands(files):
         "simulate a trace on a design": [
             *("simulate", str(files / "before"), "--trace", str(files / "trace.csv")),
         ],
+        "study energy": [
+            *("study", "energy", str(files / "before"), "--demand", WORKED, "--days", "15"),
+            *("--zones", "DE-LU"),
+        ],
         "policies": ["simulate", "--list"],
         "catalog": ["catalog"],
         "catalog accelerators": ["catalog", "accelerators"],
@@ -138,6 +143,12 @@ def test_quiet_leaves_stderr_empty(files, call):
         (["report", "-z"], 2, "Unknown option: -z"),
         (["simulate", "--nodes", "2", "--trace", "x.csv"], 2, "x.csv: no such file."),
         (["check", "nowhere/design.yaml"], 2, "clusterwright plan"),
+        (["study", "energy", WORKED], 2, "--demand FILE"),
+        (["study", "energy", WORKED, "--demand", WORKED, "--zones", "DE-LV"], 2, "DE-LU?"),
+        (["study", "energy", WORKED, "--demand", WORKED, "--series", "x.csv"], 2, "no such file"),
+        (["study", "energy", WORKED, "--demand", WORKED, "--from-day", "400"], 2, "--from-day"),
+        (["study", "energy", WORKED, "--signal", "both", "--demand", WORKED], 2, "USD/t"),
+        (["study", "energy", "--sreies", "x", WORKED], 2, "Unknown option"),
         (["plan", WORKED, "--lang", "fr"], 2, "en"),
         (["plan", WORKED, "-o", "xml"], 2, "json"),
         (["plan", WORKED, "--catalog", "nowhere"], 2, "directory"),
@@ -375,8 +386,9 @@ def test_sarif_is_what_scanners_read(call, tmp_path):
 
 
 def test_every_command_shows_two_examples_in_its_help(capsys):
-    for name, about, _ in COMMANDS:
-        assert run([name, "--help"]) == 0
+    studies = [(f"study {name}", about, examples) for name, about, examples in STUDIES]
+    for name, about, _ in [*COMMANDS, *studies]:
+        assert run([*name.split(), "--help"]) == 0
         out = capsys.readouterr().out
         examples = out.split("Examples:")[1].strip().splitlines()
         assert len(examples) >= 2, name

@@ -74,8 +74,8 @@ COMMANDS: Sequence[tuple[str, str, str]] = (
     (
         "study",
         "Compare ways of running a centre.",
-        "clusterwright study energy build/design.yaml --demand centre.yaml --zones DE-LU\n"
-        "clusterwright study energy build --demand centre.yaml --signal carbon -o json",
+        "clusterwright study energy build --demand centre.yaml --zones DE-LU\n"
+        "clusterwright study energy build --demand centre.yaml --market spot",
     ),
     (
         "report",

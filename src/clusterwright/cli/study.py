@@ -12,9 +12,8 @@ STUDIES: Sequence[tuple[str, str, str]] = (
     (
         "energy",
         "Say what waiting for cheap or clean hours saves a design, and what it could save at most.",
-        "clusterwright study energy build/design.yaml --demand centre.yaml --zones DE-LU\n"
-        "clusterwright study energy build --demand centre.yaml --series hourly.csv.gz --signal "
-        "carbon -o json",
+        "clusterwright study energy build --demand centre.yaml --zones DE-LU\n"
+        "clusterwright study energy build --demand centre.yaml --signal carbon",
     ),
 )
 

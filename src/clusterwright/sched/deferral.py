@@ -196,7 +196,9 @@ def _by_the_hour(
 
 def _cheapest_way(excess: list[float], again: float, work: Deferrable) -> tuple[bool, int]:
     """Return whether the cheapest way through the hours begins running, and until which hour."""
-    run = rest = fresh = 0.0  # cost from an hour on: running in it, paused before, never started
+    # Cost from an hour on: running in it, paused before it, never started. What is paused at the
+    # last hour has its restart still to come.
+    run, rest, fresh = 0.0, again, 0.0
     stops = starts = fresh_starts = len(excess)
     for hour in range(len(excess) - 1, 0, -1):
         on = excess[hour] + min(run, rest)
@@ -232,8 +234,14 @@ class _Rest:
         hours = ahead.scenarios.shape[1]
         lengths = sorted({hours >> halving for halving in range(_HALVINGS)} - {0}, reverse=True)
         restart = work.restart_s / SECONDS_PER_HOUR
+        budgets = [(n, soon + (rest - soon) * n / hours) for n in lengths]
         return cls(
-            [(ahead.scenarios[:, :n], soon + (rest - soon) * n / hours) for n in lengths],
+            # A short stretch that may be rested through whole says nothing about its hours.
+            [
+                (ahead.scenarios[:, :n], budget)
+                for n, budget in budgets
+                if n == hours or budget < n + restart
+            ],
             restart,
             caution * restart,
         )
@@ -281,9 +289,11 @@ class _Rest:
 
 def _best_window(values: Hours, length_hours: float, latest: int) -> int:
     """Return the first of the cheapest starts of a window, in hours from now."""
+    short = latest + math.ceil(length_hours) - values.size
+    values = np.pad(values, (0, max(short, 0)), mode="edge")
     upto = np.concatenate([[0.0], np.cumsum(values)])
     places = np.arange(upto.size, dtype=np.float64)
-    starts = np.arange(min(latest, values.size - 1) + 1, dtype=np.float64)
+    starts = np.arange(latest + 1, dtype=np.float64)
     costs = np.interp(starts + length_hours, places, upto) - np.interp(starts, places, upto)
     # Equal windows differ by rounding alone; the earliest of them is taken.
     near = _ROUNDING * float(np.abs(values).sum())

@@ -32,7 +32,7 @@ class Forecast:
     """Past weeks that are looked at, at least 1."""
     level_hours: int = 6
     """Last known hours whose distance from their own past weeks moves the guess, at least 1."""
-    half_life_ratio: Ratio = 24.0
+    half_life_ratio: Ratio = 12.0
     """Hours after which half of that distance is forgotten; 0 forgets it at once."""
 
     def __post_init__(self) -> None:
