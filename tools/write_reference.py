@@ -18,6 +18,7 @@ from clusterwright.check import RULES
 from clusterwright.cli.catalog import KINDS, part_row
 from clusterwright.cli.explain import form_of
 from clusterwright.cli.main import COMMANDS, run
+from clusterwright.cli.study import STUDIES
 from clusterwright.documents import FieldInfo
 from clusterwright.model.demand import Demand
 from clusterwright.model.design import Design
@@ -82,8 +83,9 @@ def command_line() -> str:
             ),
         ),
     ]
-    for name, _, _ in COMMANDS:
-        parts.append(f"## {name}\n\n```text\n{helped(name)}```\n")
+    studies = [f"study {name}" for name, _, _ in STUDIES]
+    commands = [name for name, _, _ in COMMANDS] + studies
+    parts += [f"## {name}\n\n```text\n{helped(name)}```\n" for name in commands]
     return "\n".join(parts)
 
 
@@ -92,7 +94,7 @@ def helped(name: str) -> str:
     os.environ["COLUMNS"] = "90"  # the same page on every terminal
     out = io.StringIO()
     with redirect_stdout(out):
-        run([name, "--help"])
+        run([*name.split(), "--help"])
     lines = (line.rstrip() for line in out.getvalue().splitlines())
     return "\n".join(lines).strip("\n") + "\n"
 

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from cyclopts import App, CycloptsError
 
 from clusterwright import __version__
+from clusterwright.cli import study
 from clusterwright.cli.common import UnknownOption
 from clusterwright.errors import ClusterwrightError, ExitCode, nearest
 
@@ -71,6 +72,12 @@ COMMANDS: Sequence[tuple[str, str, str]] = (
         "clusterwright simulate --nodes 20 --trace jobs.csv.gz --policy fifo",
     ),
     (
+        "study",
+        "Compare ways of running a centre.",
+        "clusterwright study packing --nodes nodes.csv --trace pods.csv\n"
+        "clusterwright study packing --list",
+    ),
+    (
         "report",
         "Write the report of a design again, for example in another language.",
         "clusterwright report build/design.yaml --run month.json --out report.html\n"
@@ -79,7 +86,9 @@ COMMANDS: Sequence[tuple[str, str, str]] = (
     (
         "catalog",
         "Show what can be bought, with its sources.",
-        "clusterwright catalog accelerators\nclusterwright catalog regions --filter country=China",
+        "clusterwright catalog accelerators\n"
+        "clusterwright catalog regions --filter country=China\n"
+        'clusterwright catalog mig H100-SXM5-80GB --seat "9 GB"',
     ),
     (
         "schema",
@@ -119,6 +128,9 @@ def build_app() -> App:
         help_format="plaintext",
     )
     for name, help_text, examples in COMMANDS:
+        if name == "study":
+            app.command(study.group(help_text, _examples(examples)))
+            continue
         app.command(
             f"clusterwright.cli.{name}:{name}",
             name=name,
@@ -151,7 +163,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
         _say(f"{' '.join(['clusterwright', *words[:1]])}: {error}\nSee `clusterwright --help`.")
         return ExitCode.USAGE
     except UnknownOption as error:
-        _say(_unknown(app, words[0], str(error)))
+        _say(_unknown(app, words, str(error)))
         return ExitCode.USAGE
     except ClusterwrightError as error:
         _say(str(error))
@@ -168,8 +180,10 @@ def run(arguments: Sequence[str] | None = None) -> int:
     return result if isinstance(result, int) else ExitCode.OK
 
 
-def _unknown(app: App, command: str, option: str) -> str:
-    options = [name for one in app[command].assemble_argument_collection() for name in one.names]
+def _unknown(app: App, words: Sequence[str], option: str) -> str:
+    names, found, _ = app.parse_commands(list(words))
+    command = " ".join(names)
+    options = [name for one in found[-1].assemble_argument_collection() for name in one.names]
     hints = nearest(option.partition("=")[0], [name for name in options if name.startswith("-")])
     near = f" Did you mean {hints[0]}?" if hints else f" A file of that name is written ./{option}"
     return f"clusterwright {command}: Unknown option: {option}.{near}\nSee `clusterwright --help`."
