@@ -34,16 +34,16 @@ CHANGED = ("fgd", "foresight")
 Requests = Sequence[Request]
 HEAD = """# Packing of shared accelerators
 
-Written by `benchmarks/packing.py`; do not edit. Decision [0012](../decisions/0012-foresight.md) says
-why, the [how-to](../how-to/pack-shared-gpus.md) says how to run it on your own pods.
+Written by `benchmarks/packing.py`; do not edit. Decision [0012](../decisions/0012-foresight.md)
+says why, the [how-to](../how-to/pack-shared-gpus.md) says how to run it on your own pods.
 
-The experiment of Weng et al. (USENIX ATC 2023): 8,152 pods of a production month come in random order
-to 1,523 nodes (1,213 of them with 6,212 GPUs of seven models, 310 with cores only); then more are
-drawn from them with replacement until the GPUs asked for are 130 % of those there are. None leaves,
-one that does not fit is passed over. Conventions: a pod without GPU (1,088 of them) is placed like
-any other, on whatever node the placement prefers, and takes cores and memory there; a pod asks whole
-GPUs or a share of one; `A|B` may run on either model; main memory is a limit too. *default* pins no
-pod to a model, *pinned* pins 33 % of the GPU pods.
+The experiment of Weng et al. (USENIX ATC 2023): 8,152 pods of a production cluster come in random
+order to 1,523 nodes (1,213 of them with 6,212 GPUs of seven models, 310 with cores only); then more
+are drawn from them with replacement until the GPUs asked for are 130 % of those there are. None
+leaves, one that does not fit is passed over. Conventions: a pod without GPU (1,088 of them) is
+placed like any other, on whatever node the placement prefers, and takes cores and memory there; a
+pod asks whole GPUs or a share of one; `A|B` may run on either model; main memory is a limit too.
+*default* pins no pod to a model, *pinned* pins 33 % of the GPU pods.
 """
 
 

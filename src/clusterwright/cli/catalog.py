@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 
 from clusterwright.catalog import Catalog
-from clusterwright.cli import load, mig
+from clusterwright.cli import load
 from clusterwright.cli.common import Common
 from clusterwright.cli.output import Answer, emit, items_document
 from clusterwright.errors import ExitCode, UnknownName, UsageError
@@ -71,6 +71,8 @@ def catalog(
         emit(Answer(document=items_document("CatalogKindList", rows), rows=rows), common)
         return ExitCode.OK
     if kind == MIG:
+        from clusterwright.cli import mig
+
         return mig.show(parts, name, seat, common)
     if seat is not None:
         msg = "--seat tells how many people fit on a cut accelerator: catalog mig NAME --seat 9GB"

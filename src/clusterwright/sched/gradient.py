@@ -71,7 +71,7 @@ def candidates(ledger: Ledger, request: Request, nodes: Ints) -> tuple[Ints, Int
         Quanta free on the node afterwards.
     """
     free = ledger.free[nodes]
-    if not request.is_shared or not request.num_gpus:
+    if not request.is_shared:
         taken = (free >= request.gpu_quanta) & bool(request.num_gpus)
         taken &= taken.cumsum(axis=1) <= request.num_gpus
         every = np.arange(len(nodes))

@@ -171,10 +171,10 @@ class Geometry:
         self._check(wanted)
         chosen = {frozenset(self._counts(one).items()): one for one in reversed(self.layouts())}
         layouts = list(chosen.values())
+        if not any(wanted.values()):
+            return ()
         holds = np.array([[self._counts(one)[name] for one in layouts] for name in wanted])
         needs = np.array(list(wanted.values()))
-        if not needs.size or not needs.any():
-            return ()
         counts = _cheapest(np.ones(len(layouts)), [LinearConstraint(holds, lb=needs)])
         used = [pair for pair in zip(layouts, counts, strict=True) if pair[1]]
         return tuple(sorted(used, key=lambda pair: self._order(pair[0])))
@@ -186,6 +186,7 @@ class Geometry:
         over what each may become; instances that nothing can provide are told as missing.
         """
         self._check(wanted)
+        wanted = {name: count for name, count in wanted.items() if count}
         groups: dict[Cut, list[int]] = {}
         for gpu, cut in enumerate(cuts):
             self.taken((*cut.running, *cut.idle))
@@ -264,8 +265,8 @@ def _fewest_changes(
     wanted: Mapping[str, int],
 ) -> tuple[list[int], dict[str, int]]:
     """Return how many accelerators become what, and what stays missing."""
-    if not options:
-        return [], {name: count for name, count in wanted.items() if count}
+    if not options or not wanted:
+        return [0] * len(options), dict(wanted)
     changes = [len(set(cut.idle) ^ set(target)) for cut, target in options]
     holds = [[Counter(o.profile for o in target)[name] for _, target in options] for name in wanted]
     # One instance missing outweighs all changes that could be made.

@@ -1,8 +1,9 @@
 """Where a request goes among nodes that it shares: rules by name, costs kept until a node changes.
 
 A rule gives every node that fits a cost; the node of least cost gets the request, the first of
-equals unless the rule draws one. A cost depends only on the node, so it is kept by kind of request and worked out again for
-the nodes that changed since; what changes for the whole pool at once is a surcharge on top.
+equals unless the rule draws one. A cost depends only on the node, so it is kept by kind of request
+and worked out again for the nodes that changed since; what changes for the whole pool at once is a
+surcharge on top.
 
 A request that fits somewhere is placed: no rule may turn it away in the hope of a better one.
 """
@@ -126,9 +127,8 @@ class _Simple:
         del request
         return _TIE * self.rng.random(len(self.ledger.machines))
 
-    def left(self, request: Request, nodes: Ints) -> tuple[Floats, Floats]:
+    def left(self, nodes: Ints) -> tuple[Floats, Floats]:
         """Return free cores and accelerators, as parts of the largest node of the pool."""
-        del request
         cpus = self.ledger.millicpus[nodes] / self.most_millicpus
         return cpus, self.ledger.free[nodes].sum(axis=1) / self.most_quanta
 
@@ -141,13 +141,13 @@ class _Random(_Simple):
 
 class _BestFit(_Simple):
     def costs(self, request: Request, nodes: Ints) -> tuple[Floats, Ints]:
-        cpus, gpus = self.left(request, nodes)
+        cpus, gpus = self.left(nodes)
         return (cpus + gpus) / 2, fullest_gpu(self.ledger, request, nodes)
 
 
 class _DotProduct(_Simple):
     def costs(self, request: Request, nodes: Ints) -> tuple[Floats, Ints]:
-        cpus, gpus = self.left(request, nodes)
+        cpus, gpus = self.left(nodes)
         cost = cpus * request.num_millicpus / self.most_millicpus
         cost += gpus * request.quanta / self.most_quanta
         return cost, fullest_gpu(self.ledger, request, nodes)
@@ -179,7 +179,7 @@ class _GpuClustering(_Simple):
         same = kinds[:, 0 if request.is_shared else request.num_gpus]
         others = np.count_nonzero(kinds, axis=1) - same
         tier = np.where(same, np.where(others == 0, 0.0, 1.0), np.where(others == 0, 2.0, 3.0))
-        return tier + self.left(request, nodes)[1] / 2, gpu
+        return tier + self.left(nodes)[1] / 2, gpu
 
 
 PACKINGS: Mapping[str, Packing] = {

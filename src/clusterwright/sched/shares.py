@@ -57,14 +57,16 @@ class Request:
         if min(self.num_gpus, self.num_millicpus, self.memory_bytes) < 0:
             msg = "a request asks for less than nothing; write zero or more"
             raise UsageError(msg)
-        if not 0 < self.gpu_quanta <= QUANTA or (self.num_gpus > 1 and self.is_shared):
+        if not (
+            0 < self.gpu_quanta <= QUANTA and (self.num_gpus == 1 or self.gpu_quanta == QUANTA)
+        ):
             msg = f"{self.num_gpus} × {self.gpu_quanta}/{QUANTA} GPU; ask whole GPUs or part of one"
             raise UsageError(msg)
 
     @property
     def is_shared(self) -> bool:
         """Whether it leaves the rest of its accelerator to others."""
-        return self.gpu_quanta < QUANTA
+        return self.num_gpus == 1 and self.gpu_quanta < QUANTA
 
     @property
     def quanta(self) -> int:
@@ -154,8 +156,8 @@ class Ledger:
 
     def place(self, request: Request, node: int, gpu: int) -> Place:
         """Return a place on a node: a share on `gpu`, whole accelerators from the lowest index."""
-        if request.is_shared or request.num_gpus == 0:
-            return Place(node=node, gpus=(gpu,) * request.num_gpus, request=request)
+        if request.is_shared:
+            return Place(node=node, gpus=(gpu,), request=request)
         idle = np.flatnonzero(self.free[node] >= QUANTA)[: request.num_gpus]
         return Place(node=node, gpus=tuple(idle.tolist()), request=request)
 
