@@ -93,7 +93,9 @@ COMMANDS: Sequence[tuple[str, str, str]] = (
     (
         "catalog",
         "Show what can be bought, with its sources.",
-        "clusterwright catalog accelerators\nclusterwright catalog regions --filter country=China",
+        "clusterwright catalog accelerators\n"
+        "clusterwright catalog regions --filter country=China\n"
+        'clusterwright catalog mig H100-SXM5-80GB --seat "9 GB"',
     ),
     (
         "schema",
