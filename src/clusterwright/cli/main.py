@@ -11,8 +11,8 @@ from collections.abc import Mapping, Sequence
 from cyclopts import App, CycloptsError
 
 from clusterwright import __version__
-from clusterwright.cli.study import STUDIES
 from clusterwright.cli.common import UnknownOption
+from clusterwright.cli.study import STUDIES
 from clusterwright.errors import ClusterwrightError, ExitCode, nearest
 
 COMMANDS: Sequence[tuple[str, str, str]] = (
