@@ -50,7 +50,9 @@ COMMANDS: Sequence[tuple[str, str, str]] = (
         "Hold the models against rows of your own measurements.",
         "clusterwright estimate fabric fabrics.csv -o csv\n"
         "clusterwright estimate training runs.csv -o csv\n"
-        "clusterwright estimate encoder backbones.csv -o csv",
+        "clusterwright estimate encoder backbones.csv -o csv\n"
+        "clusterwright estimate runtimes october.csv.gz --history september.csv.gz "
+        "--history-shift 30d --out guesses.csv",
     ),
     (
         "calibrate",
