@@ -65,7 +65,7 @@ def test_the_same_history_tells_the_same(found):
 
 
 @pytest.mark.parametrize("day", [1, 2, 3])
-def test_a_night_learns_nothing_of_the_days_to_come(day):
+def test_a_step_learns_nothing_of_the_days_to_come(day):
     cluster = Cluster(groups=(NodeGroup(queue="q", num_nodes=1, gpus_per_node=2),))
     rng = np.random.default_rng(7)
     jobs = [
@@ -77,7 +77,10 @@ def test_a_night_learns_nothing_of_the_days_to_come(day):
         for one in jobs
     ]
     keys = [
-        {one.job_id: one.estimate_s for one in learning.nightly(cluster, each, []).jobs}
+        {
+            one.job_id: one.estimate_s
+            for one in learning.learning_along(cluster, each, [], every_s=DAY_S).jobs
+        }
         for each in (jobs, changed)
     ]
     for one in jobs:
@@ -85,13 +88,13 @@ def test_a_night_learns_nothing_of_the_days_to_come(day):
             assert keys[0][one.job_id] == keys[1][one.job_id]
 
 
-def test_every_night_knows_what_ended_in_the_run_and_not_by_the_trace():
+def test_a_step_knows_what_ended_in_the_run_and_not_by_the_trace():
     """Two jobs on one accelerator: the second has waited, so it has not ended by midnight."""
     cluster = Cluster(groups=(NodeGroup(queue="q", num_nodes=1, gpus_per_node=1),))
     first = job(1, submit_s=0.0, duration_s=DAY_S - 100)
     second = job(2, submit_s=10.0, duration_s=1000.0)
     asked = job(3, submit_s=DAY_S + 5, duration_s=10.0)
-    outcome = learning.nightly(cluster, [first, second, asked], [])
+    outcome = learning.learning_along(cluster, [first, second, asked], [], every_s=DAY_S)
     told = next(one.estimate_s for one in outcome.jobs if one.job_id == "j3")
     history = learn.History()
     history.learn(first, DAY_S - 100)

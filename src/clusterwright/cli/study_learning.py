@@ -34,7 +34,7 @@ def learning(
     history_shift: Annotated[str | None, Parameter(name="--history-shift")] = None,
     start: Annotated[str | None, Parameter(name="--from")] = None,
     model: Annotated[Literal["history", "lightgbm"], Parameter(name="--model")] = "history",
-    online: Annotated[bool, Parameter(name="--online", negative=())] = False,
+    online: Annotated[str | None, Parameter(name="--online")] = None,
     guard: Annotated[str, Parameter(name="--guard")] = "30d",
     gpus_per_node: int = 8,
     common: Common | None = None,
@@ -60,8 +60,8 @@ def learning(
     model
         history (tables by user, queue, size and hour) or lightgbm.
     online
-        One order more: learn every night what has ended. Takes about half as many runs more as the
-        period has days.
+        One order more: learn at every such step, for example 1h or 1d, what has ended. The period
+        is run about half as often as there are steps with a submission.
     guard
         How long after a job those are submitted that may still overtake it, at most.
     gpus_per_node
@@ -70,6 +70,10 @@ def learning(
     common = common or Common()
     progress = Progress(common)
     window_s = learned.seconds("--guard", guard)
+    every_s = None if online is None else learned.seconds("--online", online)
+    if every_s is not None and every_s <= 0:
+        msg = f"--online {online}: a step is longer than nothing; write 1h or 1d"
+        raise UsageError(msg)
     cluster = traces.read_queues(files.read_bytes(queues), file=queues, gpus_per_node=gpus_per_node)
     found = learned.split(
         trace,
@@ -93,7 +97,7 @@ def learning(
             from_s=found.from_s,
             outlooks=outlooks,
             window_s=window_s,
-            online=online,
+            every_s=every_s,
             told=step.update,
         )
     items = [asdict(row) for row in rows]

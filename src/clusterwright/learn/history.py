@@ -26,7 +26,7 @@ from clusterwright.learn.outlook import NUM_BINS, Outlook, bin_of
 from clusterwright.model.job import Job
 from clusterwright.units import SECONDS_PER_DAY, SECONDS_PER_HOUR, Seconds
 
-_LEAN = 20.0  # jobs that the cell above counts as
+_LEAN = 10.0  # jobs that the cell above counts as
 _HALF_LIFE_S = 10 * SECONDS_PER_DAY
 _WATCH_H = 4  # hours of the day that are taken together
 

@@ -1,8 +1,8 @@
 """Does learning pay? Orders side by side on a later period, each in the twin on the same nodes.
 
-Offline, outlooks are what was known when the period began. Online, the table learns every night
-what has ended *in the run that its own outlooks drive*: the run is made again up to each midnight,
-which gives the same start of the run every time, so nothing is known before it has happened.
+Offline, outlooks are what was known when the period began. Online, the table learns at every step
+(an hour, a day) what has ended *in the run that its own outlooks drive*: the run is made again up
+to each step, which gives the same start every time, so nothing is known before it has happened.
 """
 
 import math
@@ -16,7 +16,8 @@ from clusterwright.learn import History, Outlook, Past
 from clusterwright.model.cluster import Cluster
 from clusterwright.model.job import Job
 from clusterwright.twin import Outcome, Setting
-from clusterwright.units import SECONDS_PER_DAY, Seconds
+from clusterwright.units import Seconds
+from clusterwright.units import format as show
 
 # How orders that are no policy of their own are run: the key stands where an estimate would.
 _BY_KEY = "predicted"
@@ -56,7 +57,7 @@ def orders(
     from_s: Seconds,
     outlooks: Sequence[Outlook],
     window_s: Seconds,
-    online: bool,
+    every_s: Seconds | None,
     told: Callable[[str], None] = lambda _: None,
 ) -> tuple[OrderRow, ...]:
     """Run the period under each order and return what became of its jobs.
@@ -75,9 +76,9 @@ def orders(
         Outlooks of the jobs as of `from_s`, in their order.
     window_s
         How far the guard lets the largest claims be overtaken.
-    online
-        Whether to learn night by night too; that runs the period about half as often as it has
-        days.
+    every_s
+        How often an online order learns; absent, there is none. It runs the period about half as
+        often as there are steps with a submission.
     told
         Told of each order before it is run.
     """
@@ -94,12 +95,13 @@ def orders(
         ("predicted", "what was known before the period", lambda: _keyed(cluster, jobs, claims)),
         ("predicted, guarded", "the same", lambda: _keyed(cluster, jobs, guarded)),
     ]
-    if online:
+    if every_s is not None:
+        step_s = every_s
         plans.append(
             (
                 "predicted, online",
-                "what had ended by midnight",
-                lambda: nightly(cluster, jobs, past),
+                f"what had ended up to {show(step_s, Seconds)} before",
+                lambda: learning_along(cluster, jobs, past, every_s=step_s),
             )
         )
     plans.append(("sjf", "true run times", lambda: _run(cluster, jobs, "sjf")))
@@ -110,23 +112,25 @@ def orders(
     return tuple(rows)
 
 
-def nightly(cluster: Cluster, jobs: Sequence[Job], past: Sequence[Past]) -> Outcome:
-    """Run jobs in the order of their claims, learning at each midnight what has ended by then."""
+def learning_along(
+    cluster: Cluster, jobs: Sequence[Job], past: Sequence[Past], *, every_s: Seconds
+) -> Outcome:
+    """Run jobs in the order of their claims, learning at each step what has ended by then."""
     keyed: list[Job] = []
     history = History()
     known_s = -math.inf
     coming = sorted(jobs, key=lambda job: job.submit_s)
     while coming:
-        midnight = coming[0].submit_s // SECONDS_PER_DAY * SECONDS_PER_DAY
-        here = _ends(_run(cluster, keyed, _BY_KEY, until_s=midnight)) if keyed else []
-        for one in learn.ended([*past, *here], midnight, after_s=known_s):
+        now_s = coming[0].submit_s // every_s * every_s
+        here = _ends(_run(cluster, keyed, _BY_KEY, until_s=now_s)) if keyed else []
+        for one in learn.ended([*past, *here], now_s, after_s=known_s):
             history.learn(one.job, one.end_s)
-        known_s = midnight
-        today = [job for job in coming if job.submit_s < midnight + SECONDS_PER_DAY]
-        for job in today:
-            claim = learn.claim_s(history.outlook(job, midnight), job)
+        known_s = now_s
+        next_ones = [job for job in coming if job.submit_s < now_s + every_s]
+        for job in next_ones:
+            claim = learn.claim_s(history.outlook(job, now_s), job)
             keyed.append(replace(job, estimate_s=claim))
-        coming = coming[len(today) :]
+        coming = coming[len(next_ones) :]
     return _run(cluster, keyed, _BY_KEY)
 
 
