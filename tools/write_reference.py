@@ -145,13 +145,18 @@ def catalogue() -> str:
 
 def policies() -> str:
     """Return the page of policies and placements."""
-    rows = [(f"`{one.name}`", one.rule) for one in sched.POLICIES.values()]
+    rows = [
+        (f"`{one.name}`", one.rule, ", ".join(one.order), ", ".join(one.preempt))
+        for one in sched.POLICIES.values()
+    ]
+    orders = [(f"`{one.name}`", one.rule) for one in sched.ORDERS.values()]
     places = [
         (f"`{name}`", (one.__doc__ or "").splitlines()[0]) for name, one in sched.PLACEMENTS.items()
     ]
     return (
         f"{GENERATED}\n# Policies and placements\n\n## Policies\n\n"
-        f"{table(('policy', 'rule'), rows)}\n## Placements\n\n"
+        f"{table(('policy', 'rule', 'order', 'may stop jobs'), rows)}\n## Order keys\n\n"
+        f"{table(('key', 'goes first'), orders)}\n## Placements\n\n"
         f"{table(('placement', 'what it returns'), places)}"
     )
 

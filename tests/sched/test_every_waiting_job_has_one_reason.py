@@ -3,7 +3,7 @@
 import pytest
 
 from clusterwright import sched
-from clusterwright.errors import ClusterwrightError, UnknownName, UsageError
+from clusterwright.errors import ClusterwrightError, UnknownName
 from clusterwright.model.cluster import Cluster, NodeGroup
 from clusterwright.model.event import Event, EventKind
 from clusterwright.model.job import QUANTA, Job, Reason
@@ -15,18 +15,19 @@ def job(name, gpus, submit=0.0, **more):
     )
 
 
-def state_of(*jobs, nodes=2, per_leaf=0, policy="fifo"):
+def state_of(*jobs, nodes=2, per_leaf=0, policy="fifo", **more):
     cluster = Cluster(
         groups=(NodeGroup(queue="q", num_nodes=nodes, gpus_per_node=8, nodes_per_leaf=per_leaf),)
     )
-    state = sched.State(cluster, jobs, sched.policy_of(policy))
+    state = sched.State(cluster, jobs, sched.with_changes(sched.policy_of(policy), **more))
     for index in range(len(jobs)):
         state.apply(Event(time_s=0.0, kind=EventKind.SUBMIT, job=index))
     return state
 
 
-def cycle(state, placement="consolidate", backfill="none", now=0.0):
-    return sched.cycle(state, now, sched.placement_of(placement), queues=("q",), backfill=backfill)
+def cycle(state, now=0.0):
+    found = sched.cycle(state, now)
+    return found.events, [sched.why(state, job, now) for job in found.blocked]
 
 
 @pytest.mark.parametrize(
@@ -64,8 +65,8 @@ def test_a_job_larger_than_a_node_takes_whole_nodes_and_the_fullest_for_the_rest
 
 
 def test_leaf_placement_keeps_a_gang_under_one_leaf():
-    state = state_of(job("a", 8), job("b", 16), nodes=4, per_leaf=2)
-    decided, _ = cycle(state, placement="leaf")
+    state = state_of(job("a", 8), job("b", 16), nodes=4, per_leaf=2, placement="leaf")
+    decided, _ = cycle(state)
     assert {node for node, _ in decided[1].nodes} == {2, 3}
 
 
@@ -76,8 +77,8 @@ def test_backfill_never_delays_the_first_job():
         job("short", 8, submit=2.0, estimate_s=90.0),
         job("long", 8, submit=3.0, estimate_s=500.0),
     )
-    state = state_of(*jobs)
-    decided, blocked = cycle(state, backfill="easy")
+    state = state_of(*jobs, backfill="easy")
+    decided, blocked = cycle(state)
     assert [event.job for event in decided] == [0, 2]
     assert blocked[0].job == 1
 
@@ -109,8 +110,3 @@ def test_the_user_with_the_least_use_goes_first_under_fair():
 def test_unknown_policies_are_refused(name):
     with pytest.raises(UnknownName):
         sched.policy_of(name)
-
-
-def test_what_is_not_built_yet_says_so():
-    with pytest.raises(UsageError, match="not there yet"):
-        sched.check_backfill("conservative")

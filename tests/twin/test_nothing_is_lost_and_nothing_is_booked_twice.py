@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from clusterwright.model.cluster import Cluster, NodeGroup
 from clusterwright.model.event import EventKind
 from clusterwright.model.job import QUANTA, Job
-from clusterwright.sched import POLICIES, State, policy_of
+from clusterwright.model.quota import Quota
+from clusterwright.sched import PLACEMENTS, POLICIES, State, with_changes
 from clusterwright.twin import Failures, Setting, run, summarise
 
 GPUS = st.sampled_from([1 / 7, 0.25, 0.5, 1, 2, 4, 8, 12, 16, 24])
@@ -26,7 +27,18 @@ def clusters(draw):
         )
         for number in range(draw(st.integers(1, 2)))
     )
-    return Cluster(groups=groups)
+    if not draw(st.booleans()):
+        return Cluster(groups=groups)
+    quotas = tuple(
+        Quota(
+            queue=group.queue,
+            guarantee_ratio=group.num_nodes * draw(st.sampled_from([0.0, 4.0, 8.0])),
+            deserved_ratio=group.num_nodes * 8.0,
+            limit_ratio=draw(st.none() | st.just(group.num_nodes * 8.0 + 4.0)),
+        )
+        for group in groups
+    )
+    return Cluster(groups=groups, quotas=quotas)
 
 
 @st.composite
@@ -52,10 +64,17 @@ def runs(draw):
                 preemptible=draw(st.booleans()),
             )
         )
+    policy = with_changes(
+        POLICIES[draw(st.sampled_from(sorted(POLICIES)))],
+        placement=draw(st.sampled_from(sorted(PLACEMENTS))),
+        backfill=draw(st.sampled_from(["none", "easy", "conservative"])),
+        patience_s=draw(st.none() | st.just(2000.0)),
+        ageing_ratio=draw(st.sampled_from([0.0, 0.5])),
+        half_life_s=draw(st.none() | st.just(1000.0)),
+        shield_s=draw(st.sampled_from([0.0, 300.0])),
+    )
     setting = Setting(
-        policy=draw(st.sampled_from(sorted(POLICIES))),
-        placement=draw(st.sampled_from(["consolidate", "leaf"])),
-        backfill=draw(st.sampled_from(["none", "easy"])),
+        policy=policy,
         pooled=draw(st.booleans()),
         failures=draw(st.none() | st.just(Failures(per_gpu_day=2.0, repair_s=600.0))),
         horizon_s=draw(st.none() | st.just(6000.0)),
@@ -112,7 +131,7 @@ def test_the_log_played_back_gives_the_same_state(case):
     outcome = run(cluster, jobs, setting)
 
     def replay():
-        state = State(cluster, outcome.jobs, policy_of(setting.policy), pooled=setting.pooled)
+        state = State(cluster, outcome.jobs, setting.policy, pooled=setting.pooled)
         for event in outcome.log.events():
             state.apply(event)
         return state.snapshot()
@@ -157,14 +176,15 @@ def test_accelerator_time_balances(case):
 @given(runs())
 def test_equal_jobs_start_in_the_order_of_their_submission(case):
     cluster, jobs, setting = case
-    if setting.backfill != "none" or setting.failures or setting.policy != "fifo":
+    if setting.policy != POLICIES["fifo"] or setting.failures:
         return
     outcome = run(cluster, jobs, setting)
     last: dict[tuple[str, int], float] = {}
     for job, record in zip(outcome.jobs, outcome.records, strict=True):
         if math.isnan(record.first_start_s):
             continue
-        key = ("pooled" if setting.pooled else job.queue, job.priority)
+        one_line = setting.pooled and not cluster.quotas
+        key = ("pooled" if one_line else job.queue, job.priority)
         assert record.first_start_s >= last.get(key, 0.0)
         last[key] = record.first_start_s
 

@@ -11,6 +11,7 @@ import pytest
 from tests.plan.conftest import ROOT
 
 from clusterwright import traces, twin
+from clusterwright.sched import policy_of
 from clusterwright.twin import Setting
 
 REFERENCE = ROOT.parent / "shared/reference"
@@ -31,7 +32,7 @@ def replayed(trace, queues, policy):
     if policy == "qssf":
         guesses = (folder / "philly_qssf_estimates.csv.gz").read_bytes()
         jobs = traces.read_estimates(guesses, jobs, file="estimates")
-    setting = Setting(policy=policy)
+    setting = Setting(policy=policy_of(policy))
     return twin.summarise(trace, twin.run(cluster, jobs, setting), setting)
 
 

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from clusterwright import documents, plan, report
+from clusterwright import documents, plan, report, sched
 from clusterwright.cli import examples, files, load
 from clusterwright.cli.common import Common
 from clusterwright.cli.output import Answer, emit
@@ -14,6 +14,7 @@ from clusterwright.errors import ExitCode
 from clusterwright.twin import Setting
 
 _DAYS = 30.0
+_POLICY = sched.with_changes(sched.policy_of("fifo"), placement="leaf", backfill="easy")
 
 
 def demo(
@@ -52,7 +53,7 @@ def demo(
         parts,
         progress,
         days=_DAYS,
-        setting=Setting(placement="leaf", backfill="easy", seed=seed),
+        setting=Setting(policy=_POLICY, seed=seed),
         failures=True,
         hourly=False,
     )

@@ -2,26 +2,25 @@
 
 import time
 from dataclasses import asdict, replace
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from cyclopts import Parameter
 
-from clusterwright import documents, sched, traces, twin
+from clusterwright import documents, sched, twin
 from clusterwright.catalog import Catalog
-from clusterwright.cli import files, load
+from clusterwright.cli import files, given, load
 from clusterwright.cli.common import Common, FileName
 from clusterwright.cli.output import Answer, emit, items_document
 from clusterwright.cli.progress import Progress
-from clusterwright.errors import ExitCode, Fault, UsageError
-from clusterwright.model.cluster import Cluster, NodeGroup
+from clusterwright.errors import ExitCode, UnknownName, UsageError
+from clusterwright.model.cluster import Cluster
 from clusterwright.model.demand import Demand
 from clusterwright.model.design import Design
 from clusterwright.model.job import Job
+from clusterwright.model.policy import Backfill, Policy
 from clusterwright.model.run import Run
-from clusterwright.twin import Failures, Power, Setting
+from clusterwright.twin import Power, Setting
 from clusterwright.units import SECONDS_PER_DAY
-
-_SHOWN_DROPS = 5  # dropped rows that are told one by one; all are counted
 
 
 def simulate(
@@ -35,9 +34,12 @@ def simulate(
     queues: Annotated[FileName | None, Parameter(name="--queues")] = None,
     borrowing: Literal["on", "off"] = "off",
     estimates: Annotated[FileName | None, Parameter(name="--estimates")] = None,
-    backfill: Annotated[str, Parameter(name="--backfill")] = "none",
-    placement: Annotated[str, Parameter(name="--placement")] = "consolidate",
+    backfill: Annotated[str | None, Parameter(name="--backfill")] = None,
+    placement: Annotated[str | None, Parameter(name="--placement")] = None,
     policy: Annotated[str, Parameter(name="--policy")] = "fifo",
+    checkpoint_every: Annotated[str | None, Parameter(name="--checkpoint-every")] = None,
+    checkpoint_cost: Annotated[str | None, Parameter(name="--checkpoint-cost")] = None,
+    restart_cost: Annotated[str | None, Parameter(name="--restart-cost")] = None,
     failures: Literal["on", "off"] | None = None,
     hourly: Annotated[bool, Parameter(negative=())] = False,
     seed: int = 0,
@@ -64,16 +66,25 @@ def simulate(
         Trace in the tidy schema, CSV or gzip of it.
     queues
         CSV table queue,nodes; the trace's vc is the queue, and jobs of other queues are left out.
+        With borrowing also parent, guarantee, deserved, limit (accelerators) and weight.
     borrowing
-        on: all queues share all nodes; off: each queue has its own.
+        on: queues lend each other what is idle and take back what they are owed, by stopping jobs;
+        off: each queue has its own nodes.
     estimates
         CSV table job_id,est_duration_s for policies that guess.
     backfill
-        none or easy.
+        none, easy or conservative; absent, as the policy says.
     placement
-        consolidate or leaf.
+        consolidate, leaf or spread; absent, as the policy says.
     policy
-        Order of waiting jobs; --list names them.
+        A policy by its name, --list names them; or a policy.yaml.
+    checkpoint_every
+        Work between two checkpoints of a job of the trace; what was done since is lost when it is
+        stopped.
+    checkpoint_cost
+        Time that one checkpoint stops the work.
+    restart_cost
+        Time that a stopped job needs to go on.
     failures
         Whether nodes fail: on by default under a demand, off under a trace.
     hourly
@@ -90,14 +101,8 @@ def simulate(
         rows = twin.describe_policies()
         emit(Answer(document=items_document("PolicyList", rows), rows=rows), common)
         return ExitCode.OK
-    setting = Setting(
-        policy=sched.policy_of(policy).name,
-        placement=placement,
-        backfill=sched.check_backfill(backfill),
-        pooled=borrowing == "on",
-        seed=seed,
-    )
-    sched.placement_of(placement)
+    how = _policy(policy, backfill, placement)
+    setting = Setting(policy=how, pooled=borrowing == "on", seed=seed)
     progress = Progress(common)
     if days <= 0:
         msg = f"--days {days:g}: a run lasts longer than nothing"
@@ -118,18 +123,20 @@ def simulate(
             hourly=hourly,
         )
     else:
-        cluster, power = _given_cluster(design, nodes, queues, gpus_per_node, catalog, hourly)
-        jobs, dropped = _given_jobs(
-            trace,
-            estimates,
-            cluster,
-            progress,
-            keep=queues is not None,
-            may_stop=sched.policy_of(policy).preemptive,
-        )
-        setting = replace(setting, failures=_failures(catalog) if failures == "on" else None)
+        cluster, power = given.cluster(design, nodes, queues, gpus_per_node, catalog, hourly=hourly)
+        keep, shared = queues is not None, setting.pooled
+        jobs, dropped = given.jobs(trace, estimates, cluster, progress, keep=keep, shared=shared)
+        if failures == "on":
+            setting = replace(setting, failures=twin.failures_of(load.the_catalog(catalog)))
         if design is not None or (nodes is not None and queues is None):
             setting = replace(setting, pooled=True)
+        if (
+            (setting.pooled and cluster.quotas)
+            or "order" in how.preempt
+            or "priority" in how.preempt
+        ):
+            saving = given.Saving(checkpoint_every, checkpoint_cost, restart_cost)
+            jobs = given.stoppable(jobs, saving, catalog)
         run = _timed(trace or "", cluster, jobs, setting, power, progress, dropped=dropped)
     emit(answer(run), common)
     return ExitCode.OK
@@ -190,6 +197,20 @@ def answer(run: Run) -> Answer:
     )
 
 
+def _policy(name: str, backfill: str | None, placement: str | None) -> Policy:
+    """Return the policy of a name or a file, with what the options say in place of its own."""
+    if name.endswith((".yaml", ".yml", ".json")) or name == "-":
+        policy = documents.read(files.read_bytes(name), Policy, file=name)
+        sched.checked(policy, file=name)
+    else:
+        policy = sched.policy_of(name)
+    if backfill is not None and backfill not in get_args(Backfill):
+        raise UnknownName.of("backfill", backfill, get_args(Backfill))
+    if placement is not None:
+        sched.placement_of(placement)
+    return sched.with_changes(policy, backfill=backfill, placement=placement)
+
+
 def _timed(
     name: str,
     cluster: Cluster,
@@ -218,92 +239,3 @@ def _timed(
         num_dropped_rows=dropped,
         wall_s=time.perf_counter() - started,
     )
-
-
-def _given_cluster(
-    design: str | None,
-    nodes: str | None,
-    queues: str | None,
-    gpus_per_node: int,
-    catalog: str | None,
-    hourly: bool,
-) -> tuple[Cluster, Power | None]:
-    if gpus_per_node < 1:
-        msg = f"--gpus-per-node {gpus_per_node}: at least 1"
-        raise UsageError(msg)
-    if design is not None:
-        parts = load.the_catalog(catalog)
-        found = load.design(design)
-        return twin.cluster_of(found, parts), twin.power_of(found, parts, hourly=hourly)
-    if queues is not None:
-        content = files.read_bytes(queues)
-        return traces.read_queues(content, file=queues, gpus_per_node=gpus_per_node), None
-    if nodes is None:
-        msg = "say on what: a design, --nodes N, --nodes NODES.csv or --queues QUEUES.csv"
-        raise UsageError(msg)
-    if nodes.isdecimal():
-        if int(nodes) < 1:
-            msg = "--nodes 0: at least 1"
-            raise UsageError(msg)
-        group = NodeGroup(queue="all", num_nodes=int(nodes), gpus_per_node=gpus_per_node)
-        return Cluster(groups=(group,)), None
-    return traces.read_nodes(files.read_bytes(nodes), file=nodes), None
-
-
-def _given_jobs(
-    trace: str | None,
-    estimates: str | None,
-    cluster: Cluster,
-    progress: Progress,
-    *,
-    keep: bool,
-    may_stop: bool,
-) -> tuple[tuple[Job, ...], int]:
-    """Return the jobs of a trace on the cluster's queues, and how many rows were left out."""
-    if trace is None:
-        msg = "say which jobs: --trace FILE, or --demand FILE with a design"
-        raise UsageError(msg)
-    found = traces.read_trace(files.read_bytes(trace), file=trace, queue=cluster.queues[0])
-    dropped = list(found.dropped)
-    jobs = found.jobs
-    if keep:
-        known = set(cluster.queues)
-        strangers = [job for job in jobs if job.queue not in known]
-        dropped += [
-            Fault(file=trace, path=job.job_id, message=f"queue {job.queue!r} has no nodes")
-            for job in strangers
-        ]
-        jobs = tuple(job for job in jobs if job.queue in known)
-    else:
-        jobs = tuple(replace(job, queue=cluster.queues[0]) for job in jobs)
-    _refuse_too_large(jobs, cluster, keep=keep)
-    if dropped:
-        progress.say(f"{len(dropped):,} of {found.num_rows:,} rows left out, the first of them:")
-        for fault in dropped[:_SHOWN_DROPS]:
-            progress.say(f"  {fault}")
-    if may_stop:
-        jobs = tuple(replace(job, preemptible=True) for job in jobs)
-    if estimates is not None:
-        jobs = traces.read_estimates(files.read_bytes(estimates), jobs, file=estimates)
-    return jobs, len(dropped)
-
-
-def _refuse_too_large(jobs: tuple[Job, ...], cluster: Cluster, *, keep: bool) -> None:
-    """Refuse jobs that their queue could never hold: they would block it for ever."""
-    total: dict[str, int] = {}
-    for group in cluster.groups:
-        name = group.queue if keep else cluster.queues[0]
-        total[name] = total.get(name, 0) + group.num_nodes * group.quanta
-    large = [job for job in jobs if job.quanta > total.get(job.queue, 0)]
-    if large:
-        first = large[0]
-        msg = (
-            f"{len(large):,} jobs ask for more than their queue has, the first is {first.job_id} "
-            f"with {first.num_gpus_ratio:g} accelerators in queue {first.queue!r}. Give the queue "
-            "more nodes, or leave the jobs out of the trace."
-        )
-        raise UsageError(msg)
-
-
-def _failures(catalog: str | None) -> Failures:
-    return twin.failures_of(load.the_catalog(catalog))

@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 
 from clusterwright.model.job import QUANTA
-from clusterwright.units import Watts
+from clusterwright.model.quota import Quota
+from clusterwright.units import Bytes, Watts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,8 +19,14 @@ class NodeGroup:
     """Accelerators of one node; 0 for nodes without."""
     cpus_per_node: int = 0
     """Cores of one node; what is placed on where there is no accelerator."""
+    node_memory_bytes: Bytes = 0.0
+    """Host memory of one node; 0 when unknown."""
+    nodes_per_domain: int = 1
+    """Nodes of one scale-up domain."""
     nodes_per_leaf: int = 0
     """Nodes under one leaf switch; 0 when the topology is not known."""
+    leaves_per_pod: int = 0
+    """Leaf switches of one pod; 0 when there are none."""
     node_power_w: Watts = 0.0
     """What one node draws at most."""
     gpu_model: str = ""
@@ -37,6 +44,8 @@ class Cluster:
 
     groups: tuple[NodeGroup, ...]
     """Node groups; a queue may own several."""
+    quotas: tuple[Quota, ...] = ()
+    """What each queue is owed and allowed where queues share nodes; empty for no rules."""
 
     @property
     def num_gpus(self) -> int:

@@ -1,20 +1,23 @@
 """Who runs where and when, and why not: one state machine and one decision function."""
 
-from clusterwright.sched.cycle import Blocked, check_backfill, cycle, why
+from clusterwright.sched.cycle import Decisions, cycle
 from clusterwright.sched.placement import PLACEMENTS, placement_of
-from clusterwright.sched.policies import POLICIES, Policy, policy_of
+from clusterwright.sched.policies import ORDERS, POLICIES, checked, policy_of, with_changes
+from clusterwright.sched.reasons import Blocked, why
 from clusterwright.sched.state import Snapshot, State
 
 __all__ = [
+    "ORDERS",
     "PLACEMENTS",
     "POLICIES",
     "Blocked",
-    "Policy",
+    "Decisions",
     "Snapshot",
     "State",
-    "check_backfill",
+    "checked",
     "cycle",
     "placement_of",
     "policy_of",
     "why",
+    "with_changes",
 ]

@@ -1,65 +1,43 @@
 """One scheduling cycle: look at the state, decide who starts where, say why the others wait.
 
-Decisions are made on the state as it would be after the decisions before them; the caller carries
-them out by applying the events. Without backfill a queue stops at its first job that does not fit.
-With EASY backfill a later job may start when it ends, by its estimate, before the first one could,
-or when it leaves enough for it (Lifka, "The ANL/IBM SP Scheduling System", 1995).
+Decisions are applied as they are made, so each one sees those before it; the caller carries them
+out. The heads of all queues of a pool are asked in order: first those within their guarantee, then
+those whose patience has ended, then those within their deserved share, then those that borrow.
+Without backfill a queue stops at its first job that does not fit.
 """
 
-from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Literal
+import heapq
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
 
-from clusterwright.errors import UnknownName, UsageError
 from clusterwright.model.event import Event, EventKind
-from clusterwright.model.job import Job, Reason
-from clusterwright.sched.placement import Partition, Placement
+from clusterwright.model.job import Reason
+from clusterwright.model.quota import BROKEN_AFTER_S
+from clusterwright.sched import backfill, victims
+from clusterwright.sched.line import Line, rank_of
+from clusterwright.sched.nodes import ALL, Ask, Pool, Spot
+from clusterwright.sched.progress import kept_s
+from clusterwright.sched.quotas import Tier
 from clusterwright.sched.state import State
 
-Backfill = Literal["none", "easy"]
-_LATER = ("conservative",)
+Mask = Callable[[int], int]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Blocked:
-    """The first job of a queue that could not start, with the reason."""
+@dataclass(slots=True)
+class Decisions:
+    """What one cycle has decided."""
 
-    job: int
-    """Its index."""
-    reason: Reason
-    """Why."""
-    message: str
-    """The reason with its figures."""
-
-
-def check_backfill(name: str) -> Backfill:
-    """Return a kind of backfill by its name.
-
-    Raises
-    ------
-    UsageError
-        If it is known but not built yet.
-    UnknownName
-        If there is none of that name.
-    """
-    if name in _LATER:
-        msg = f"backfill {name} is not there yet; take easy or none"
-        raise UsageError(msg)
-    if name == "none":
-        return "none"
-    if name == "easy":
-        return "easy"
-    raise UnknownName.of("backfill", name, ("none", "easy", *_LATER))
+    events: list[Event] = field(default_factory=list)
+    """Releases, stops and starts in their order, applied to the state already."""
+    blocked: list[int] = field(default_factory=list)
+    """The first job of each queue that was asked and could not start; `why` says why."""
+    wake_s: float = float("inf")
+    """When time alone may change something: a begin, an end of patience or of a shield."""
 
 
 def cycle(
-    state: State,
-    now_s: float,
-    placement: Placement,
-    *,
-    queues: Iterable[str],
-    backfill: Backfill = "none",
-) -> tuple[list[Event], list[Blocked]]:
+    state: State, now_s: float, *, queues: Iterable[str] | None = None, allowed: Mask | None = None
+) -> Decisions:
     """Start whatever can start now.
 
     Parameters
@@ -68,153 +46,192 @@ def cycle(
         What waits, runs and is free; the decisions are applied to it.
     now_s
         Time of the decisions.
-    placement
-        Where jobs go.
     queues
-        Names of the partitions to look at; the others have not changed.
-    backfill
-        Whether later jobs may go before the first one that does not fit.
+        Names of the pools to look at; absent, those that events have touched since the last cycle.
+    allowed
+        From a job to the mask of nodes that it may use; absent, all that take jobs.
 
     Returns
     -------
-    list of Event, list of Blocked
-        What was decided, in order, and the first job of each queue that waits.
+    Decisions
+        What was decided, in order; the first job of each queue that waits; when to look again.
     """
-    decided: list[Event] = []
-    blocked: list[Blocked] = []
-    for name in queues:
-        part, waiting = state.partitions[name], state.waiting[name]
-        while len(waiting):
-            job = waiting.head()
-            if job is None:
-                break
-            placed = placement(part, state.jobs[job].quanta)
-            if placed is None and state.policy.preemptive:
-                victims = _victims(state, part, job, now_s)
-                for victim in victims:
-                    event = Event(time_s=now_s, kind=EventKind.PREEMPT, job=victim)
-                    state.remaining[victim] = _left_after(state, victim, now_s)
-                    decided.append(event)
-                    state.apply(event)
-                placed = placement(part, state.jobs[job].quanta) if victims else None
-            if placed is None:
-                blocked.append(_why(state, part, job))
-                if backfill == "easy":
-                    decided += _backfilled(state, part, job, now_s, placement)
-                break
-            event = Event(time_s=now_s, kind=EventKind.START, job=job, nodes=placed)
-            decided.append(event)
-            state.apply(event)
-            _use(state, part, state.jobs[job])
-    return decided, blocked
+    found = Decisions()
+    if state.timers or state.freed:
+        _open_gates(state, now_s, found)
+    names = tuple(state.touched if queues is None else queues)
+    state.touched.clear()
+    for name in names:
+        _serve(state, state.pools[name], now_s, allowed, found)
+    if state.timers:
+        found.wake_s = min(found.wake_s, state.timers[0][0])
+    return found
 
 
-def why(state: State, job: int) -> Blocked:
-    """Return the one dominant reason why a job waits."""
-    part = state.partition(job)
-    head = state.waiting[part.queue].head()
-    if head is not None and head != job and part.could_hold(state.jobs[job].quanta):
-        first = state.jobs[head]
-        return Blocked(
-            job=job,
-            reason=Reason.BEHIND_PRIORITY,
-            message=f"{first.job_id} is before it in queue {part.queue}",
-        )
-    return _why(state, part, job)
-
-
-def _why(state: State, part: Partition, job: int) -> Blocked:
-    wanted = state.jobs[job].quanta
-    if not part.could_hold(wanted):
-        reason, message = Reason.NO_MATCHING_HARDWARE, "asks for more than its queue has in all"
-    elif wanted <= part.free_total:
-        reason, message = (
-            Reason.TOPOLOGY_DOES_NOT_FIT,
-            "enough is free, but in pieces that do not fit",
-        )
-    elif wanted <= part.free_total + sum(part.size[node] for node in part.down):
-        reason, message = Reason.NODE_UNAVAILABLE, f"{len(part.down)} nodes are down"
-    else:
-        reason, message = Reason.WAITING_FOR_RESOURCES, "what it needs is in use"
-    return Blocked(job=job, reason=reason, message=message)
-
-
-def _use(state: State, part: Partition, job: Job) -> None:
-    """Charge a user for what was granted, so that the next start sees it."""
-    used = state.waiting[part.queue].used
-    used[job.user] = used.get(job.user, 0.0) + job.quanta * (job.estimate_s or job.duration_s)
-
-
-def _left_after(state: State, job: int, now_s: float) -> float:
-    """Return the work left after a preemption: the job is warned and saves what it has done."""
-    return max(0.0, state.left_s(job) - (now_s - state.running[job].since_s))
-
-
-def _victims(state: State, part: Partition, job: int, now_s: float) -> list[int]:
-    """Return running jobs to interrupt, most time left first; none if it is vain."""
-    wanted = state.jobs[job].quanta
-    mine = state.left_s(job)
-    behind = [
-        (state.left_s(one) - (now_s - run.since_s), one)
-        for one, run in state.running.items()
-        if state.partition(one) is part
-        and state.jobs[one].preemptible
-        and state.jobs[one].priority <= state.jobs[job].priority
-        and state.left_s(one) - (now_s - run.since_s) > mine
-    ]
-    found, freed = [], part.free_total
-    for _, victim in sorted(behind, reverse=True):
-        if freed >= wanted:
-            break
-        found.append(victim)
-        freed += state.jobs[victim].quanta
-    return found if freed >= wanted else []
-
-
-def _backfilled(
-    state: State, part: Partition, head: int, now_s: float, placement: Placement
-) -> list[Event]:
-    """Start later jobs that do not delay the first one."""
-    shadow_s, spare = _shadow(state, part, head, now_s)
-    decided: list[Event] = []
-    for job in list(state.waiting[part.queue].ordered()):
+def _open_gates(state: State, now_s: float, found: Decisions) -> None:
+    """Release jobs whose time has come, or whose dependencies are through."""
+    ready: list[int] = []
+    while state.timers and state.timers[0][0] <= now_s:
+        job = heapq.heappop(state.timers)[1]
+        if state.gates.get(job) is Reason.BEGIN_TIME:
+            ready.append(job)
+    while state.freed:
+        job = state.freed.pop()
         one = state.jobs[job]
-        if job == head or one.quanta > part.free_total:
+        if state.gates.get(job) is not Reason.DEPENDENCY:
             continue
-        ends = now_s + (state.left_s(job) if one.estimate_s is None else one.estimate_s)
-        if ends > shadow_s and one.quanta > spare:
+        if any(name not in state.done for name in one.depends_on):
             continue
-        placed = placement(part, one.quanta)
-        if placed is None:
+        if one.start_after_s is not None and one.start_after_s > now_s:
+            state.gates[job] = Reason.BEGIN_TIME
+            heapq.heappush(state.timers, (one.start_after_s, job))
+        else:
+            ready.append(job)
+    for job in sorted(ready):
+        _do(state, found, Event(time_s=now_s, kind=EventKind.RELEASE, job=job))
+
+
+def _serve(state: State, pool: Pool, now_s: float, allowed: Mask | None, found: Decisions) -> None:
+    """Start what can start in one pool."""
+    lines = state.lines_of[pool.name]
+    if len(lines) == 1 and not state.shared:
+        _serve_one(state, lines[0], now_s, allowed, found)
+        return
+    heads = state.heads[pool.name]
+    _refresh(state, pool, now_s)
+    if not heads:
+        return
+    closed: set[Ask] = set()
+    aside: list[Line] = []
+    policy = state.policy
+    may_skip = policy.backfill == "none" and not state.stops
+    while (head := heads.first(closed, pool, skip_large=may_skip)) is not None:
+        rank, line, ask = head
+        job = line.head(now_s)
+        assert job is not None  # an empty line has no head
+        spot = state.place(pool, ask, ALL if allowed is None else allowed(job))
+        if spot is None and (state.shared or state.stops):
+            spot = _make_way(state, line, job, now_s, found)
+        if spot is not None:
+            _start(state, found, now_s, job, spot)
+            _refresh(state, pool, now_s)
             continue
-        event = Event(time_s=now_s, kind=EventKind.START, job=job, nodes=placed)
-        decided.append(event)
-        state.apply(event)
-        _use(state, part, one)
-        if ends > shadow_s:
-            spare -= one.quanta
-    return decided
+        found.blocked.append(job)
+        if policy.backfill != "none" or rank[0] is Tier.LATE:
+            # A job that backfill must not delay, or whose patience has ended, keeps its place.
+            break
+        heads.drop(line)
+        aside.append(line)
+        if rank[0] is Tier.BORROWED and not state.stops:
+            closed.add(ask)
+    for line in aside:
+        _enter(state, line, now_s)
+    if policy.backfill != "none":
+        found.events += backfill.later_jobs(state, pool, now_s, allowed)
+        _refresh(state, pool, now_s)
+    _wake_for_patience(state, pool, now_s, found)
 
 
-def _shadow(state: State, part: Partition, head: int, now_s: float) -> tuple[float, int]:
-    """Return when the first job could start by the estimates, and what would then be left over."""
-    wanted = state.jobs[head].quanta
-    ends = sorted(
-        (
-            run.since_s
-            + (state.left_s(job) if state.jobs[job].estimate_s is None else _guess(state, job)),
-            state.jobs[job].quanta,
-        )
-        for job, run in state.running.items()
-        if state.partition(job) is part
-    )
-    free = part.free_total
-    for end, quanta in ends:
-        free += quanta
-        if free >= wanted:
-            return max(end, now_s), free - wanted
-    return float("inf"), 0
+def _serve_one(
+    state: State, line: Line, now_s: float, allowed: Mask | None, found: Decisions
+) -> None:
+    """Start what can start of the only line of a pool, where no head competes with it."""
+    pool, policy = line.pool, state.policy
+    while (job := line.head(now_s)) is not None:
+        ask = state.ask(job)
+        spot = state.place(pool, ask, ALL if allowed is None else allowed(job))
+        if spot is None and state.stops:
+            spot = _make_way(state, line, job, now_s, found)
+        if spot is None:
+            found.blocked.append(job)
+            if policy.backfill != "none":
+                found.events += backfill.later_jobs(state, pool, now_s, allowed)
+            break
+        _start(state, found, now_s, job, spot)
+    state.stale[pool.name].clear()
+    _wake_for_patience(state, pool, now_s, found)
 
 
-def _guess(state: State, job: int) -> float:
-    return max(0.0, state.jobs[job].estimate_s or 0.0)
+def _wake_for_patience(state: State, pool: Pool, now_s: float, found: Decisions) -> None:
+    if state.policy.patience_s is None:
+        return
+    for line in state.lines_of[pool.name]:
+        due_s = line.next_due_s(now_s)
+        if due_s is not None:
+            found.wake_s = min(found.wake_s, due_s)
+
+
+def _make_way(state: State, line: Line, job: int, now_s: float, found: Decisions) -> Spot | None:
+    """Stop others for a job where the policy lets it, and return where it then fits."""
+    choice = victims.choose(state, line, job, now_s)
+    if choice.wake_s > now_s:
+        found.wake_s = min(found.wake_s, choice.wake_s)
+    if choice.spot is None:
+        return None
+    for victim in choice.stopped:
+        kept = kept_s(state, victim, now_s)
+        _do(state, found, Event(time_s=now_s, kind=EventKind.PREEMPT, job=victim, kept_s=kept))
+    return choice.spot
+
+
+def _refresh(state: State, pool: Pool, now_s: float) -> None:
+    """Enter the heads of lines that have changed, or whose order depends on the time."""
+    if state.policy.patience_s is not None:
+        for line in state.lines_of[pool.name]:
+            if line.late(now_s) is not None:
+                state.stale[pool.name][line.name] = None
+    stale = state.stale[pool.name]
+    while stale:
+        name, _ = stale.popitem()
+        _enter(state, state.lines[name], now_s)
+
+
+def _enter(state: State, line: Line, now_s: float) -> None:
+    heads = state.heads[line.pool.name]
+    job = line.head(now_s)
+    if job is None:
+        heads.drop(line)
+        return
+    ask = state.ask(job)
+    tier = Tier.BORROWED
+    if state.shared:
+        quanta = ask.quanta(line.pool.scale)
+        if not line.account.within_limit(quanta):
+            heads.drop(line)  # it comes back when something of its queue, or above, ends
+            return
+        tier = line.account.claim(quanta)[0]
+        _watch(state, line, job, tier, now_s)
+    if tier is not Tier.GUARANTEED and state.policy.patience_s is not None:
+        tier = Tier.LATE if line.late(now_s) == job else tier
+    heads.put(line, ask, rank_of(line, line.entries[job], tier, fair=state.fair))
+
+
+def _watch(state: State, line: Line, job: int, tier: Tier, now_s: float) -> None:
+    """Note since when the first job of a queue waits for what its guarantee covers."""
+    if tier is Tier.GUARANTEED:
+        state.owed_since.setdefault(job, now_s)
+        return
+    since_s = state.owed_since.pop(job, now_s)
+    if now_s - since_s > BROKEN_AFTER_S:
+        state.broken.append((line.name, now_s - since_s))
+
+
+def _start(
+    state: State,
+    found: Decisions,
+    now_s: float,
+    job: int,
+    spot: Spot,
+) -> None:
+    nodes, part = spot
+    since_s = state.owed_since.pop(job, now_s)
+    if now_s - since_s > BROKEN_AFTER_S:
+        state.broken.append((state.jobs[job].queue, now_s - since_s))
+    event = Event(now_s, EventKind.START, job, -1, nodes, part)
+    state.apply(event)
+    found.events.append(event)
+
+
+def _do(state: State, found: Decisions, event: Event) -> None:
+    state.apply(event)
+    found.events.append(event)

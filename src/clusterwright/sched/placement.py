@@ -1,188 +1,47 @@
-"""Where a job goes: nodes indexed by what is free on them, so that nothing is scanned.
+"""Where a job goes: small functions over a pool, by name.
 
 `consolidate` takes the fullest node that still fits; a job larger than a node takes whole free
 nodes and, for the remainder, the fullest node that still fits it. `leaf` does the same but keeps a
-gang under as few leaf switches as it can: the leaf with the fewest free nodes that still holds it,
-else the leaves with the most free nodes.
+gang under as few leaf switches as it can, and under one scale-up domain where it fits in one.
+What a job itself says about topology goes before either. `spread` takes the emptiest node.
 """
 
-import heapq
-from bisect import bisect_left, insort
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from clusterwright.errors import UnknownName
-from clusterwright.model.cluster import NodeGroup
+from clusterwright.sched.nodes import ALL, Ask, Kind, Pool, Spot, bits, lowest
 
-Placed = tuple[tuple[int, int], ...]  # node, quanta taken
-
-
-class Partition:
-    """The nodes of one queue, with an index by free quanta."""
-
-    def __init__(self, queue: str, groups: list[tuple[int, NodeGroup]]) -> None:
-        """Take the node groups with the index of the first node of each."""
-        self.queue = queue
-        self.size: dict[int, int] = {}
-        self.leaf: dict[int, int] = {}
-        for first, group in groups:
-            for place in range(group.num_nodes):
-                self.size[first + place] = group.quanta
-                per_leaf = group.nodes_per_leaf or group.num_nodes or 1
-                self.leaf[first + place] = first + place // per_leaf
-        self.node_quanta = max(self.size.values(), default=0)
-        self.total = sum(self.size.values())
-        self.free: dict[int, int] = {}
-        self.down: set[int] = set()
-        self.free_total = 0
-        self._heaps: dict[int, list[int]] = {}
-        self._levels: list[int] = []  # levels of free quanta that have a heap, ascending
-        self.idle_of_leaf: dict[int, set[int]] = {}
-        for node, quanta in self.size.items():
-            self.free[node] = 0
-            self._give(node, quanta)
-
-    def take(self, placed: Placed) -> None:
-        """Hand quanta of nodes to a job."""
-        for node, quanta in placed:
-            self._set(node, self.free[node] - quanta)
-
-    def give(self, placed: Placed) -> None:
-        """Take quanta of nodes back; those of a node that is down stay out of use."""
-        for node, quanta in placed:
-            self._give(node, quanta)
-
-    def fail(self, node: int) -> None:
-        """Put a node out of use; its jobs have been stopped before."""
-        assert self.free[node] == self.size[node]
-        self.down.add(node)
-        self._forget(node)
-        self.free_total -= self.free[node]
-
-    def repair(self, node: int) -> None:
-        """Put a node back into use."""
-        self.down.discard(node)
-        self.free_total += self.free[node]
-        self._remember(node)
-
-    def could_hold(self, quanta: int) -> bool:
-        """Return whether the partition could hold so much if it were empty and whole."""
-        return quanta <= self.total
-
-    def smallest_fit(self, quanta: int, taken: set[int]) -> int | None:
-        """Return the fullest node with so much free; the lowest number among equals."""
-        start = bisect_left(self._levels, quanta)
-        for level in self._levels[start:]:
-            node = self._peek(level, taken)
-            if node is not None:
-                return node
-        return None
-
-    def idle_nodes(self, count: int) -> list[int]:
-        """Return so many whole free nodes, or fewer when there are not enough."""
-        heap = self._heaps.get(self.node_quanta, [])
-        found: list[int] = []
-        kept: list[int] = []
-        while heap and len(found) < count:
-            node = heapq.heappop(heap)
-            if self._is_at(node, self.node_quanta) and (not kept or kept[-1] != node):
-                found.append(node)
-                kept.append(node)
-        for node in kept:
-            heapq.heappush(heap, node)
-        return found
-
-    def _is_at(self, node: int, level: int) -> bool:
-        return self.free[node] == level and node not in self.down
-
-    def _peek(self, level: int, taken: set[int]) -> int | None:
-        heap = self._heaps[level]
-        while heap and not self._is_at(heap[0], level):
-            heapq.heappop(heap)
-        if not heap:
-            self._levels.remove(level)
-            del self._heaps[level]
-            return None
-        if heap[0] not in taken:
-            return heap[0]
-        others = [n for n in heap if n not in taken and self._is_at(n, level)]
-        return min(others, default=None)
-
-    def _give(self, node: int, quanta: int) -> None:
-        self._set(node, self.free[node] + quanta)
-
-    def _set(self, node: int, free: int) -> None:
-        assert 0 <= free <= self.size[node], "a node holds more than it has"
-        if node not in self.down:
-            self.free_total += free - self.free[node]
-            self._forget(node)
-        self.free[node] = free
-        if node not in self.down:
-            self._remember(node)
-
-    def _remember(self, node: int) -> None:
-        level = self.free[node]
-        if level not in self._heaps:
-            self._heaps[level] = []
-            insort(self._levels, level)
-        heapq.heappush(self._heaps[level], node)
-        if level == self.size[node]:
-            self.idle_of_leaf.setdefault(self.leaf[node], set()).add(node)
-
-    def _forget(self, node: int) -> None:
-        # Heaps forget lazily, when the node comes up; only the leaves keep exact sets.
-        if self.free[node] == self.size[node]:
-            self.idle_of_leaf.get(self.leaf[node], set()).discard(node)
+Placement = Callable[[Pool, Ask, int], Spot | None]
 
 
-Placement = Callable[[Partition, int], Placed | None]
+def consolidate(pool: Pool, ask: Ask, allowed: int = ALL) -> Spot | None:
+    """Return the fullest nodes that fit a job, or None when it does not fit now."""
+    return _placed(pool, ask, allowed, _first_nodes)
 
 
-def consolidate(partition: Partition, quanta: int) -> Placed | None:
-    """Return the nodes for a job, or None when it does not fit now."""
-    if quanta > partition.free_total:
-        return None
-    whole, rest = divmod(quanta, partition.node_quanta)
-    nodes = partition.idle_nodes(whole) if whole else []
-    if len(nodes) < whole:
-        return None
-    placed = [(node, partition.node_quanta) for node in nodes]
-    if rest:
-        node = partition.smallest_fit(rest, set(nodes))
-        if node is None:
-            return None
-        placed.append((node, rest))
-    return tuple(placed)
-
-
-def leaf_aware(partition: Partition, quanta: int) -> Placed | None:
+def leaf_aware(pool: Pool, ask: Ask, allowed: int = ALL) -> Spot | None:
     """Return the nodes for a job under as few leaves as possible, or None."""
-    whole, rest = divmod(quanta, partition.node_quanta)
-    count = whole + bool(rest)
-    if count < 2:
-        return consolidate(partition, quanta)
-    if quanta > partition.free_total:
-        return None
-    leaves = [(len(nodes), leaf) for leaf, nodes in partition.idle_of_leaf.items() if nodes]
-    holding = [one for one in leaves if one[0] >= count]
-    order = [min(holding)] if holding else sorted(leaves, key=lambda one: (-one[0], one[1]))
-    chosen: list[int] = []
-    for _, leaf in order:
-        chosen += sorted(partition.idle_of_leaf[leaf])[: count - len(chosen)]
-        if len(chosen) == count:
-            break
-    if len(chosen) < whole:
-        return None
-    placed = [(node, partition.node_quanta) for node in chosen[:whole]]
-    if rest:
-        node = chosen[whole] if len(chosen) > whole else None
-        node = partition.smallest_fit(rest, set(chosen[:whole])) if node is None else node
-        if node is None:
-            return None
-        placed.append((node, rest))
-    return tuple(placed)
+    return _placed(pool, ask, allowed, _fewest_leaves)
 
 
-PLACEMENTS: Mapping[str, Placement] = {"consolidate": consolidate, "leaf": leaf_aware}
+def spread(pool: Pool, ask: Ask, allowed: int = ALL) -> Spot | None:
+    """Return the emptiest nodes that fit a job, or None: load and heat stay even."""
+    if ask.units == 0 or ask.units > pool.node_units:
+        return consolidate(pool, ask, allowed)
+    allowed = pool.roomy(ask, allowed)
+    for kind in pool.matching(ask):
+        for free in range(kind.size, ask.units - 1, -1):
+            mask = kind.levels[free] & allowed
+            if mask:
+                return _at(pool, mask, ask.units), -1
+    return None
+
+
+PLACEMENTS: Mapping[str, Placement] = {
+    "consolidate": consolidate,
+    "leaf": leaf_aware,
+    "spread": spread,
+}
 
 
 def placement_of(name: str) -> Placement:
@@ -196,3 +55,219 @@ def placement_of(name: str) -> Placement:
     if name not in PLACEMENTS:
         raise UnknownName.of("placement", name, PLACEMENTS)
     return PLACEMENTS[name]
+
+
+def gathered(
+    pool: Pool, idle: int, count: int, level: str, *, required: bool = False, segment: int = 0
+) -> int | None:
+    """Return `count` of the idle nodes, as close together as may be.
+
+    Parameters
+    ----------
+    pool
+        Whose topology counts.
+    idle
+        Mask of the nodes to choose from.
+    count
+        How many.
+    level
+        Domain, leaf or pod, within which they should stay.
+    required
+        True when they must.
+    segment
+        Nodes that must stay together, when the whole need not; 0 for all of them.
+
+    Returns
+    -------
+    int or None
+        Mask of the nodes; None when there are not enough, or not close enough.
+    """
+    if idle.bit_count() < count:
+        return None
+    domains = [(free, mask) for mask in pool.domains[level] if (free := idle & mask)]
+    if segment:
+        return _in_segments(domains, count, segment, required=required)
+    counted = [(free.bit_count(), free) for free, _ in domains]
+    holding = [one for one in counted if one[0] >= count]
+    if holding:
+        return lowest(min(holding, key=_fewest_then_first)[1], count)
+    if required:
+        return None
+    return _from_most(counted, count)
+
+
+def _placed(
+    pool: Pool, ask: Ask, allowed: int, choose: Callable[[Pool, int, int], int | None]
+) -> Spot | None:
+    if ask.cores or ask.memory_bytes:
+        allowed = pool.roomy(ask, allowed)
+    if ask.share:
+        return _shared(pool, ask, allowed)
+    if ask.units > pool.free_units and not ask.least:
+        return None
+    for kind in pool.kinds if not ask.models else pool.matching(ask):
+        if ask.units < kind.size and not ask.least:  # the usual case, without detours
+            for mask in kind.levels[ask.units :]:
+                if mask := mask & allowed:
+                    return _at(pool, mask, ask.units), -1
+            continue
+        for units in _sizes(ask, kind):
+            found = _whole_units(pool, ask, kind, units, allowed, choose)
+            if found is not None:
+                return found
+    return None
+
+
+def _sizes(ask: Ask, kind: Kind) -> Sequence[int]:
+    """Return the numbers of units to try, the most first; an elastic job takes whole nodes."""
+    if not ask.least or ask.least == ask.units:
+        return (ask.units,)
+    sizes = [*range(ask.units // kind.size * kind.size, ask.least, -kind.size), ask.least]
+    return sizes if ask.units % kind.size == 0 else [ask.units, *sizes]
+
+
+def _whole_units(
+    pool: Pool,
+    ask: Ask,
+    kind: Kind,
+    units: int,
+    allowed: int,
+    choose: Callable[[Pool, int, int], int | None],
+) -> Spot | None:
+    whole, rest = divmod(units, kind.size)
+    chosen, levels = 0, kind.levels
+    idle = levels[kind.size] & allowed
+    if whole:
+        found = _by_wish(pool, ask, idle, whole, choose)
+        if found is None:
+            return None
+        chosen = found
+    if not rest:
+        return _whole(pool, chosen, kind), -1
+    near = ALL
+    if ask.topology is not None and ask.topology.required and chosen:
+        near = _around(pool, chosen, ask.topology.level)
+    left = allowed & near & ~chosen
+    if chosen and choose is _fewest_leaves and ask.topology is None:
+        beside = idle & ~chosen & _around(pool, chosen, "leaf")
+        if beside:  # a node of the same leaf before the fullest one elsewhere
+            return _whole(pool, chosen, kind) + _at(pool, beside, rest), -1
+    for free in range(rest, kind.size + 1):
+        mask = levels[free] & left
+        if mask:
+            return _whole(pool, chosen, kind) + _at(pool, mask, rest), -1
+    return None
+
+
+def _by_wish(
+    pool: Pool, ask: Ask, idle: int, whole: int, choose: Callable[[Pool, int, int], int | None]
+) -> int | None:
+    wish = ask.topology
+    if wish is None:
+        return choose(pool, idle, whole)
+    return gathered(
+        pool, idle, whole, wish.level, required=wish.required, segment=wish.segment_nodes
+    )
+
+
+def _first_nodes(_: Pool, idle: int, count: int) -> int | None:
+    return lowest(idle, count) if idle.bit_count() >= count else None
+
+
+def _fewest_leaves(pool: Pool, idle: int, count: int) -> int | None:
+    if count == 1:
+        return _first_nodes(pool, idle, count)
+    if len(pool.domains["domain"]) < len(pool.free):
+        within = gathered(pool, idle, count, "domain", required=True)
+        if within is not None:
+            return within
+    # The counts of the pool tell where to look first: the emptiest leaf that may hold it.
+    leaf = min(
+        ((has, i) for i, has in enumerate(pool.idle_in_leaf) if has >= count), default=(0, -1)
+    )[1]
+    if leaf >= 0:
+        there = idle & pool.domains["leaf"][leaf]
+        if there.bit_count() >= count:
+            return lowest(there, count)
+    return gathered(pool, idle, count, "leaf")
+
+
+def _shared(pool: Pool, ask: Ask, allowed: int) -> Spot | None:
+    """Return the fullest accelerator that is shared already, else a new one on the fullest node."""
+    kinds = pool.matching(ask)
+    fits = allowed & pool.up
+    if ask.models:
+        fits &= _union(kind.mask for kind in kinds)
+    for free, bit, part in pool.open:
+        if free >= ask.share and fits >> bit & 1:
+            return ((pool.first + bit, ask.share),), part
+    for kind in kinds:
+        for free in range(1, kind.size + 1):
+            mask = kind.levels[free] & allowed
+            if mask:
+                bit = (mask & -mask).bit_length() - 1
+                part = next(n for n in range(kind.size) if (bit, n) not in pool.shares)
+                return ((pool.first + bit, ask.share),), part
+    return None
+
+
+def _whole(pool: Pool, chosen: int, kind: Kind) -> tuple[tuple[int, int], ...]:
+    first, quanta = pool.first, kind.size * pool.scale
+    return tuple([(first + bit, quanta) for bit in bits(chosen)])
+
+
+def _at(pool: Pool, mask: int, units: int) -> tuple[tuple[int, int], ...]:
+    return ((pool.first + (mask & -mask).bit_length() - 1, units * pool.scale),)
+
+
+def _around(pool: Pool, chosen: int, level: str) -> int:
+    return _union(mask for mask in pool.domains[level] if mask & chosen)
+
+
+def _union(masks: Iterable[int]) -> int:
+    found = 0
+    for mask in masks:
+        found |= mask
+    return found
+
+
+def _fewest_then_first(one: tuple[int, int]) -> tuple[int, int]:
+    count, free = one
+    return count, (free & -free).bit_length()
+
+
+def _from_most(counted: Sequence[tuple[int, int]], count: int) -> int:
+    """Return nodes of the domains with the most free; the last one is the fullest that does."""
+    chosen, left = 0, count
+    rest = sorted(counted, key=lambda one: (-one[0], (one[1] & -one[1]).bit_length()))
+    for number, (has, free) in enumerate(rest):
+        if has >= left:
+            enough = [one for one in rest[number:] if one[0] >= left]
+            return chosen | lowest(min(enough, key=_fewest_then_first)[1], left)
+        chosen |= free
+        left -= has
+    return chosen
+
+
+def _in_segments(
+    domains: Sequence[tuple[int, int]], count: int, segment: int, *, required: bool
+) -> int | None:
+    """Return nodes in whole segments, each within one domain, the fewest domains first."""
+    chosen, left = 0, count
+    order = sorted(domains, key=lambda one: (-one[0].bit_count(), (one[0] & -one[0]).bit_length()))
+    for free, _ in order:
+        fits = free.bit_count() // segment * segment
+        if left < segment:  # what is left over is a segment that is not full
+            fits = left if free.bit_count() >= left else 0
+        part = min(left, fits)
+        if part:
+            chosen |= lowest(free, part)
+            left -= part
+        if not left:
+            return chosen
+    if required:
+        return None
+    rest = 0
+    for free, _ in domains:
+        rest |= free & ~chosen
+    return chosen | lowest(rest, left) if rest.bit_count() >= left else None

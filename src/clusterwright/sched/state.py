@@ -6,16 +6,24 @@ state of ten thousand nodes for every event would cost more than all scheduling.
 frozen picture for whoever must keep one.
 """
 
-from collections.abc import Sequence
+import heapq
+from bisect import bisect_left, insort
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from clusterwright.errors import ClusterwrightError
 from clusterwright.model.cluster import Cluster, NodeGroup
 from clusterwright.model.event import Event, EventKind
-from clusterwright.model.job import Job
-from clusterwright.sched.placement import Partition, Placed
-from clusterwright.sched.policies import Policy
-from clusterwright.sched.queue import Waiting
+from clusterwright.model.job import QUANTA, Job, Reason
+from clusterwright.model.policy import Policy
+from clusterwright.sched.line import Heads, Line
+from clusterwright.sched.nodes import Ask, Placed, Pool
+from clusterwright.sched.placement import placement_of
+from clusterwright.sched.policies import key_of
+from clusterwright.sched.quotas import Account, tree
+
+Rate = Callable[[int, Placed], float]
+_REBASE_AT = 2.0**500  # scaled usage is brought back down long before a float overflows
 
 
 @dataclass(slots=True)
@@ -24,8 +32,18 @@ class Running:
 
     placed: Placed
     """Nodes with the quanta taken on each."""
+    part: int
+    """Which accelerator, when it holds a share of one; else -1."""
     since_s: float
     """When it started this time."""
+    quanta: int
+    """What it holds in all."""
+    end_s: float
+    """When it should end, by what is known beforehand."""
+    resumed: bool
+    """True when it ran before."""
+    rate: float
+    """Work done in a second, over that on all that it asks for, wherever it stands best."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,35 +51,76 @@ class Snapshot:
     """A frozen picture of a state."""
 
     waiting: tuple[int, ...]
-    """Jobs that wait, by index."""
+    """Jobs that wait, by index, those that may not be considered yet among them."""
     running: tuple[tuple[int, Placed], ...]
     """Jobs that run, with their nodes."""
     free: tuple[tuple[int, int], ...]
     """Free quanta by node, nodes that are down left out."""
     down: tuple[int, ...]
     """Nodes that are down."""
+    used: tuple[tuple[str, int], ...]
+    """Quanta in use by queue."""
+    remaining: tuple[tuple[int, float], ...]
+    """Seconds of work left of jobs that ran and were stopped."""
 
 
 class State:
     """Everything that a scheduling decision looks at."""
 
     def __init__(
-        self, cluster: Cluster, jobs: Sequence[Job], policy: Policy, *, pooled: bool = False
+        self,
+        cluster: Cluster,
+        jobs: Sequence[Job],
+        policy: Policy,
+        *,
+        pooled: bool = False,
+        rate: Rate | None = None,
     ) -> None:
         """Take the nodes and the jobs that may come; nothing waits or runs.
 
-        With `pooled` all queues share all nodes (borrowing without guarantees); without it each
-        queue has its own.
+        With `pooled` all queues share all nodes, by the quotas of the cluster where it has any;
+        without it each queue has its own. `rate` gives the speed of a job on its nodes, 1 where it
+        stands best; absent, it is 1 everywhere.
+
+        Raises
+        ------
+        InvalidInput
+            If the quotas contradict each other.
         """
         self.jobs = jobs
         self.policy = policy
-        self.partitions: dict[str, Partition] = {}
-        self.of_queue: dict[str, Partition] = {}
-        self.waiting: dict[str, Waiting] = {}
+        self.key = key_of(policy)
+        self.rate = rate
+        self.place = placement_of(policy.placement)
+        self.fair = "fair" in policy.order
+        self.pools: dict[str, Pool] = {}
+        self.lines: dict[str, Line] = {}
+        self.line_of_queue: dict[str, Line] = {}
+        self.lines_of: dict[str, list[Line]] = {}
+        self.heads: dict[str, Heads] = {}
+        self.accounts: dict[str, Account] = {}
+        self.shared = pooled and bool(cluster.quotas)
+        self.stops = any(rule != "reclaim" for rule in policy.preempt)
+        self._by_end = policy.backfill != "none"
         self.running: dict[int, Running] = {}
-        self.on_node: dict[int, set[int]] = {}
+        self.by_end: dict[str, list[tuple[float, int]]] = {}
+        self.in_queue: dict[str, dict[int, None]] = {}
+        self.gates: dict[int, Reason] = {}
+        self.done: set[str] = set()
+        self.on_node: list[dict[int, None]] = []
         self.remaining: dict[int, float] = {}
-        self.partition_of_node: list[Partition] = []
+        self.pool_at: list[Pool] = []
+        self.touched: dict[str, None] = {}
+        self.stale: dict[str, dict[str, None]] = {}
+        self.since: dict[int, float] = {}
+        self.timers: list[tuple[float, int]] = []
+        self.behind: dict[str, list[int]] = {}
+        self.freed: list[int] = []
+        self.owed_since: dict[int, float] = {}
+        self.broken: list[tuple[str, float]] = []
+        self._shapes: dict[tuple[object, ...], Ask] = {}
+        self._asks: list[Ask | None] = [None] * len(jobs)
+        self._epoch_s = 0.0
         self._build(cluster, pooled=pooled)
 
     def apply(self, event: Event) -> "State":
@@ -73,48 +132,95 @@ class State:
             If the event cannot have happened in this state: a start on nodes that are not free, an
             end of a job that does not run.
         """
-        match event.kind:
-            case EventKind.SUBMIT:
-                self._wait(event.job)
-            case EventKind.START:
-                self._start(event)
-            case EventKind.FINISH:
-                self._stop(event)
-                self.remaining.pop(event.job, None)
-            case EventKind.INTERRUPT | EventKind.PREEMPT:
-                self._stop(event)
-                self._wait(event.job)
-            case EventKind.NODE_FAIL:
-                if self.on_node.get(event.node):
-                    msg = f"node {event.node} failed with jobs still on it; stop them first"
-                    raise ClusterwrightError(msg)
-                self.partition_of_node[event.node].fail(event.node)
-            case EventKind.NODE_REPAIR:
-                self.partition_of_node[event.node].repair(event.node)
+        kind = event.kind
+        if kind is EventKind.START:
+            self._start(event)
+        elif kind is EventKind.FINISH or kind is EventKind.TIMEOUT:
+            self._stop(event)
+            self._close(event.job, kind)
+        elif kind is EventKind.SUBMIT:
+            self._submit(event)
+        elif kind is EventKind.PREEMPT or kind is EventKind.INTERRUPT:
+            self._stop(event)
+            self._wait(event.job, event.time_s)
+        elif kind is EventKind.CANCEL:
+            self._cancel(event)
+        elif kind is EventKind.HOLD:
+            self._hold(event.job, Reason.HELD_BY_USER)
+        elif kind is EventKind.RELEASE:
+            self._release(event.job, event.time_s)
+        else:
+            self._node(event)
         return self
 
     def left_s(self, job: int) -> float:
         """Return the work that a job has still to do."""
         return self.remaining.get(job, self.jobs[job].duration_s)
 
-    def partition(self, job: int) -> Partition:
+    def guess_s(self, job: int) -> float:
+        """Return how long a job will run on all that it asks for, by what is known beforehand."""
+        one = self.jobs[job]
+        left = self.remaining.get(job)
+        if left is None:
+            return one.guess_s
+        return max(0.0, one.guess_s - (one.duration_s - left))
+
+    def line(self, job: int) -> Line:
+        """Return the line that a job waits in."""
+        return self.line_of_queue[self.jobs[job].queue]
+
+    def pool(self, job: int) -> Pool:
         """Return the nodes that a job may use."""
-        return self.of_queue[self.jobs[job].queue]
+        return self.line_of_queue[self.jobs[job].queue].pool
+
+    def ask(self, job: int) -> Ask:
+        """Return what a job asks for; jobs of one shape share one object."""
+        found = self._asks[job]
+        if found is None:
+            found = self._asks[job] = self._shape(self.jobs[job])
+        return found
+
+    def quanta(self, job: int) -> int:
+        """Return the quanta (cores, on nodes without accelerators) that a job asks for."""
+        return self.ask(job).quanta(self.pool(job).scale)
+
+    def considered(self, queues: Iterable[str]) -> Iterable[Line]:
+        """Return the lines of some pools."""
+        for name in queues:
+            yield from self.lines_of[name]
+
+    def num_waiting(self) -> int:
+        """Return how many jobs wait, those that may not be considered yet among them."""
+        return sum(map(len, self.lines.values())) + len(self.gates)
 
     def snapshot(self) -> Snapshot:
         """Return a frozen picture of the state."""
+        closed = [pool.down for pool in self.pools.values()]
+        down = tuple(
+            sorted(
+                node
+                for pool, mask in zip(self.pools.values(), closed, strict=True)
+                for node in pool.nodes()
+                if mask >> (node - pool.first) & 1
+            )
+        )
+        lost = set(down)
         return Snapshot(
-            waiting=tuple(sorted(j for queue in self.waiting.values() for j in queue.jobs())),
+            waiting=tuple(
+                sorted([*self.gates, *(j for line in self.lines.values() for j in line.jobs())])
+            ),
             running=tuple(sorted((job, one.placed) for job, one in self.running.items())),
             free=tuple(
                 sorted(
-                    (node, free)
-                    for part in self.partitions.values()
-                    for node, free in part.free.items()
-                    if node not in part.down
+                    (node, pool.free_at(node))
+                    for pool in self.pools.values()
+                    for node in pool.nodes()
+                    if node not in lost
                 )
             ),
-            down=tuple(sorted(n for part in self.partitions.values() for n in part.down)),
+            down=down,
+            used=tuple(sorted((name, one.used) for name, one in self.accounts.items())),
+            remaining=tuple(sorted(self.remaining.items())),
         )
 
     def _build(self, cluster: Cluster, *, pooled: bool) -> None:
@@ -126,44 +232,238 @@ class State:
             groups.setdefault(name, []).append((first, group))
             first += group.num_nodes
         for name, members in groups.items():
-            self.partitions[name] = Partition(name, members)
-            self.waiting[name] = Waiting(self.policy)
+            self.pools[name] = Pool(name, members)
+            self.heads[name] = Heads()
+            self.by_end[name] = []
+            self.stale[name] = {}
+            self.lines_of[name] = []
+        owner = {node: pool for pool in self.pools.values() for node in pool.nodes()}
+        self.pool_at = [owner[node] for node in range(first)]
+        self.on_node = [{} for _ in range(first)]
+        self._open_lines(cluster, groups)
+
+    def _open_lines(self, cluster: Cluster, groups: dict[str, list[tuple[int, NodeGroup]]]) -> None:
+        queues: dict[str, Pool] = {}
         for name, members in groups.items():
             for _, group in members:
-                self.of_queue.setdefault(group.queue, self.partitions[name])
-        owner: dict[int, Partition] = {
-            node: part for part in self.partitions.values() for node in part.size
-        }
-        self.partition_of_node = [owner[node] for node in range(first)]
+                queues.setdefault(group.queue, self.pools[name])
+        if self.shared:
+            biggest = max(self.pools.values(), key=lambda pool: pool.total_units * pool.scale)
+            above = {one.parent for one in cluster.quotas}
+            for one in cluster.quotas:
+                if one.queue not in above:
+                    queues.setdefault(one.queue, biggest)
+            scales = {queue: pool.scale for queue, pool in queues.items()}
+            self.accounts = tree(cluster.quotas, scales, biggest.scale)
+        else:
+            self.accounts = {name: Account(name=name) for name in (*queues, *self.pools)}
+        for queue, pool in queues.items():
+            name = queue if self.shared else pool.name
+            if name not in self.lines:
+                self.lines[name] = Line(
+                    name,
+                    len(self.lines),
+                    pool,
+                    self.accounts[name],
+                    by_user=self.fair,
+                    urgent=self.policy.patience_s is not None,
+                )
+                self.lines_of[pool.name].append(self.lines[name])
+                self.in_queue[name] = {}
+            self.line_of_queue[queue] = self.lines[name]
 
-    def _wait(self, job: int) -> None:
-        part = self.partition(job)
-        key = self.policy.key(self.jobs[job], self.left_s(job))
-        self.waiting[part.queue].add(job, key, self.jobs[job].user)
+    def _shape(self, job: Job) -> Ask:
+        pool = self.line_of_queue[job.queue].pool
+        ratio, share = job.num_gpus_ratio, 0
+        units = job.num_cpus if pool.by_core else int(ratio)
+        if not pool.by_core and units != ratio:
+            units, share = (0, job.quanta) if ratio < 1 else (job.quanta // QUANTA, 0)
+        beside = job.num_cpus if pool.cores is not None else 0
+        memory = job.memory_bytes if pool.memory is not None else 0.0
+        least = 0
+        if job.min_gpus_ratio is not None and units:
+            least = max(1, round(job.min_gpus_ratio))
+        parts = (units, share, beside, memory, job.gpu_models, job.topology, least)
+        found = self._shapes.get(parts)
+        if found is None:
+            found = self._shapes[parts] = Ask(*parts)
+        return found
+
+    def _submit(self, event: Event) -> None:
+        job = self.jobs[event.job]
+        reason = None
+        if job.held:
+            reason = Reason.HELD_BY_USER
+        elif job.depends_on and (missing := [d for d in job.depends_on if d not in self.done]):
+            reason = Reason.DEPENDENCY
+            for name in missing:
+                self.behind.setdefault(name, []).append(event.job)
+        elif job.start_after_s is not None and job.start_after_s > event.time_s:
+            reason = Reason.BEGIN_TIME
+            heapq.heappush(self.timers, (job.start_after_s, event.job))
+        if reason is None:
+            self._wait(event.job, event.time_s)
+        else:
+            self.gates[event.job] = reason
+
+    def _wait(self, index: int, now_s: float) -> None:
+        job = self.jobs[index]
+        line = self.line_of_queue[job.queue]
+        patience = self.policy.patience_s
+        self.since[index] = now_s
+        due = None if patience is None else job.submit_s + patience
+        line.add(index, job, self.key(job, self.left_s(index)), due)
+        self._spoil(line)
+
+    def _hold(self, job: int, reason: Reason) -> None:
+        line = self.line(job)
+        if job in self.gates:
+            self.gates[job] = reason
+        elif job in line.entries:
+            line.remove(job)
+            self.gates[job] = reason
+            self._spoil(line)
+        else:
+            msg = f"job {self.jobs[job].job_id} does not wait, so it cannot be held"
+            raise ClusterwrightError(msg)
+
+    def _release(self, job: int, now_s: float) -> None:
+        if self.gates.pop(job, None) is None:
+            msg = f"job {self.jobs[job].job_id} is not held back"
+            raise ClusterwrightError(msg)
+        self._wait(job, now_s)
+
+    def _cancel(self, event: Event) -> None:
+        job = event.job
+        if job in self.running:
+            self._stop(event)
+        elif self.gates.pop(job, None) is None:
+            line = self.line(job)
+            if job not in line.entries:
+                msg = f"job {self.jobs[job].job_id} neither waits nor runs"
+                raise ClusterwrightError(msg)
+            line.remove(job)
+            self._spoil(line)
+        self.remaining.pop(job, None)
+
+    def _close(self, index: int, kind: EventKind) -> None:
+        """Note that a job is gone for good, through or stopped at its limit."""
+        self.remaining.pop(index, None)
+        if kind is EventKind.FINISH:
+            name = self.jobs[index].job_id
+            self.done.add(name)
+            self.freed += self.behind.pop(name, ())
+
+    def _node(self, event: Event) -> None:
+        pool, node = self.pool_at[event.node], event.node
+        if event.kind is EventKind.NODE_FAIL:
+            if self.on_node[node]:
+                msg = f"node {node} failed with jobs still on it; stop them first"
+                raise ClusterwrightError(msg)
+            pool.close(node)
+        elif event.kind is EventKind.NODE_REPAIR:
+            pool.reopen(node)
+        elif event.kind is EventKind.DRAIN:
+            pool.close(node, drain=True)
+        else:
+            pool.reopen(node, drain=True)
+        self.touched[pool.name] = None
 
     def _start(self, event: Event) -> None:
-        part = self.partition(event.job)
-        if sum(quanta for _, quanta in event.nodes) != self.jobs[event.job].quanta:
-            msg = f"job {event.job} would start in part; a gang starts whole or not at all"
+        index = event.job
+        job = self.jobs[index]
+        line = self.line_of_queue[job.queue]
+        pool, ask = line.pool, self.ask(index)
+        wanted = ask.quanta(pool.scale)
+        quanta = 0
+        if index in self.running:
+            msg = f"job {index} runs already"
             raise ClusterwrightError(msg)
-        if event.job in self.running:
-            msg = f"job {event.job} runs already"
+        for _, taken in event.nodes:
+            quanta += taken
+        if quanta != wanted and not (ask.least and ask.least * pool.scale <= quanta <= wanted):
+            msg = f"job {index} would start in part; a gang starts whole or not at all"
             raise ClusterwrightError(msg)
-        for node, quanta in event.nodes:
-            if node in part.down or part.free.get(node, -1) < quanta:
-                msg = f"job {event.job} would take what node {node} does not have free"
-                raise ClusterwrightError(msg)
-        part.take(event.nodes)
-        self.waiting[part.queue].remove(event.job)
-        self.running[event.job] = Running(placed=event.nodes, since_s=event.time_s)
+        lacks = pool.take(event.nodes, event.part, ask)
+        if lacks is not None:
+            msg = f"job {index} would take what node {lacks} does not have free"
+            raise ClusterwrightError(msg)
+        line.remove(index)
+        self.since.pop(index, None)
+        resumed = index in self.remaining
+        rate = quanta / wanted if wanted else 1.0
+        if self.rate is not None:
+            rate *= self.rate(index, event.nodes)
+        guess = self.guess_s(index) / rate
+        end_s = event.time_s + guess
+        self.running[index] = Running(
+            event.nodes, event.part, event.time_s, quanta, end_s, resumed, rate
+        )
+        if self._by_end:
+            insort(self.by_end[pool.name], (end_s, index))
+        self.in_queue[line.name][index] = None
         for node, _ in event.nodes:
-            self.on_node.setdefault(node, set()).add(event.job)
+            self.on_node[node][index] = None
+        line.account.book(quanta)
+        if self.fair:
+            self._charge(line, job, event.time_s, guess * quanta)
+        self._spoil(line)
 
     def _stop(self, event: Event) -> None:
-        one = self.running.pop(event.job, None)
+        index = event.job
+        one = self.running.pop(index, None)
         if one is None:
-            msg = f"job {event.job} does not run"
+            msg = f"job {index} does not run"
             raise ClusterwrightError(msg)
-        self.partition(event.job).give(one.placed)
+        job = self.jobs[index]
+        line = self.line_of_queue[job.queue]
+        pool = line.pool
+        pool.give(one.placed, one.part, self.ask(index))
+        if self._by_end:
+            ends = self.by_end[pool.name]
+            del ends[bisect_left(ends, (one.end_s, index))]
+        del self.in_queue[line.name][index]
         for node, _ in one.placed:
-            self.on_node[node].discard(event.job)
+            del self.on_node[node][index]
+        left_s = self.remaining.get(index, job.duration_s)
+        self.remaining[index] = max(0.0, left_s - event.kept_s)
+        line.account.book(-one.quanta)
+        if self.fair:
+            left = one.end_s - event.time_s  # what was charged in advance and not used
+            self._charge(line, job, event.time_s, -left * one.quanta)
+        self.touched[pool.name] = None
+        if line.entries or line.account.parent is not None:
+            self._spoil(line)
+
+    def _charge(self, line: Line, job: Job, now_s: float, quanta_s: float) -> None:
+        """Charge a user and the queues above for what was granted, so that the next start sees it.
+
+        Past usage decays. Instead of lowering all of it at every moment, what is new is raised: the
+        order among users is the same, and nobody else's figure has to be touched.
+        """
+        amount = quanta_s / (line.pool.total_units * line.pool.scale or 1)
+        if self.policy.half_life_s:
+            amount *= 2.0 ** ((now_s - self._epoch_s) / self.policy.half_life_s)
+        line.used[job.user] = line.used.get(job.user, 0.0) + amount
+        line.account.charge(amount)
+        if abs(amount) > _REBASE_AT:
+            self._rebase(now_s)
+
+    def _rebase(self, now_s: float) -> None:
+        half_life_s = self.policy.half_life_s or 1.0
+        down = 2.0 ** -((now_s - self._epoch_s) / half_life_s)
+        for line in self.lines.values():
+            line.used = {user: used * down for user, used in line.used.items()}
+        for account in self.accounts.values():
+            account.charged *= down
+        self._epoch_s = now_s
+
+    def _spoil(self, line: Line) -> None:
+        """Note that the head of a line, or its rank, may have changed; with it that of siblings."""
+        pool = line.pool.name
+        self.touched[pool] = None
+        stale = self.stale[pool]
+        stale[line.name] = None
+        if self.shared and line.account.parent is not None:
+            for sibling in self.lines_of[pool]:
+                stale[sibling.name] = None

@@ -73,6 +73,8 @@ def read_queues(content: bytes, *, file: str, gpus_per_node: int) -> Cluster:
     groups, faults = [], []
     for line, row in _rows(content, file, ("queue", "nodes")):
         count = row["nodes"].strip()
+        if row["queue"] and count in ("", "0"):
+            continue  # a queue above others, or one that owns no nodes
         if not row["queue"] or not count.isdecimal() or int(count) < 1:
             message = f"{row['queue']!r} with {count!r} nodes"
             remedy = "write a name and a whole number above zero"

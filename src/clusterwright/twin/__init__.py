@@ -1,7 +1,8 @@
 """The digital twin: a centre in time, scheduled by the very code that runs the real one."""
 
 from clusterwright.twin.centre import cluster_of, failures_of, jobs_of, power_of
-from clusterwright.twin.kernel import Failures, Outcome, Setting, describe_policies, run
+from clusterwright.twin.failures import Failures
+from clusterwright.twin.kernel import Outcome, Setting, describe_policies, run
 from clusterwright.twin.summary import Power, summarise
 
 __all__ = [

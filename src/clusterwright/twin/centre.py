@@ -21,7 +21,7 @@ from clusterwright.model.demand import Demand
 from clusterwright.model.design import Design
 from clusterwright.model.job import Job
 from clusterwright.model.work import Experiments, Inference, Processing, Seats, Simulation, Training
-from clusterwright.twin.kernel import Failures
+from clusterwright.twin.failures import Failures
 from clusterwright.twin.summary import Power
 from clusterwright.units import (
     SECONDS_PER_DAY,

@@ -1,84 +1,52 @@
 """The event kernel: time goes from event to event, and the scheduler that it drives is `sched`.
 
 Events of the same second are taken in the order of `EventKind`, then in the order in which they
-were planned; after them, one scheduling cycle for the queues that they touched. Each cause of
+were planned; after them, one scheduling cycle for the pools that they touched. Each cause of
 chance has a random stream of its own, so that one draw more of one kind moves no other.
 """
 
+import gc
 import heapq
 import math
-import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-
-import numpy as np
 
 from clusterwright.model.cluster import Cluster
 from clusterwright.model.event import Event, EventKind
 from clusterwright.model.job import Job
-from clusterwright.sched import POLICIES, State, cycle, placement_of, policy_of
-from clusterwright.sched.cycle import Backfill
+from clusterwright.model.policy import Policy
+from clusterwright.model.quota import BROKEN_AFTER_S
+from clusterwright.sched import POLICIES, State, checked, cycle
+from clusterwright.sched.progress import kept_s, run_s
+from clusterwright.sched.state import Rate
+from clusterwright.twin.failures import FailureClock, Failures
 from clusterwright.twin.log import EventLog
+from clusterwright.twin.records import Records
 from clusterwright.twin.usage import Usage
-from clusterwright.units import SECONDS_PER_DAY, PerDay, Seconds
+from clusterwright.units import Seconds
 
 _TELL_EVERY = 2000  # events between two calls of the progress callback
+_WAKE = 100  # no event of the log: only a moment at which to look again
+_NEVER = math.inf
+_ENDS = {int(kind): kind for kind in (EventKind.FINISH, EventKind.TIMEOUT)}
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Failures:
-    """How nodes fail and come back."""
-
-    per_gpu_day: PerDay
-    """Failures of one accelerator in one day, which take its node down; 0 for none."""
-    repair_s: Seconds
-    """Time until a failed node is back."""
+Progress = Callable[[float, int, int], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Setting:
     """How a run is made."""
 
-    policy: str = "fifo"
-    """Order of waiting jobs."""
-    placement: str = "consolidate"
-    """Where jobs go."""
-    backfill: Backfill = "none"
-    """Whether later jobs may go before the first one that does not fit."""
+    policy: Policy = POLICIES["fifo"]
+    """How it is decided who runs where and when."""
     pooled: bool = False
-    """True when all queues share all nodes."""
+    """True when all queues share all nodes, by the quotas of the cluster where it has any."""
     failures: Failures | None = None
     """How nodes fail; absent, they do not."""
     horizon_s: Seconds | None = None
     """When the run stops; absent, when every job is through."""
     seed: int = 0
     """Seed of all random streams."""
-
-
-@dataclass(slots=True)
-class Record:
-    """What became of one job."""
-
-    submit_s: float
-    """When it was submitted."""
-    first_start_s: float = math.nan
-    """When it first started; nan if it never did."""
-    end_s: float = math.nan
-    """When it was through; nan if it was not."""
-    waited_s: float = 0.0
-    """Time in the queue, all times it waited together."""
-    held_s: float = 0.0
-    """Time on its accelerators, all attempts together."""
-    lost_s: float = 0.0
-    """Time on its accelerators that moved nothing forward: lost work and restarts."""
-    num_interruptions: int = 0
-    """How often a lost node stopped it."""
-    num_preemptions: int = 0
-    """How often it was stopped for another."""
-    queued_s: float = 0.0
-    """Since when it waits."""
-    started_s: float = 0.0
-    """When it started this time."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,7 +57,7 @@ class Outcome:
     """The nodes."""
     jobs: Sequence[Job]
     """The jobs, by index."""
-    records: Sequence[Record]
+    records: Records
     """What became of each."""
     log: EventLog
     """All events."""
@@ -97,19 +65,23 @@ class Outcome:
     """What was in use, hour by hour."""
     end_s: float
     """When the run ended."""
+    broken: Sequence[tuple[str, float]] | None
+    """Queue and time of each wait beyond what a guarantee allows; absent where none is given."""
 
 
 @dataclass(slots=True)
 class _Run:
     state: State
     setting: Setting
-    records: list[Record]
     log: EventLog
-    usage: Usage
+    clock: FailureClock
     planned: list[tuple[float, int, int, int, int]] = field(default_factory=list)
-    attempt: dict[int, int] = field(default_factory=dict)
+    attempt: list[int] = field(default_factory=list)
     sequence: int = 0
     told: int = 0
+    unfinished: int = 0
+    awaited: set[float] = field(default_factory=set)
+    repairing: int = 0
 
 
 def run(
@@ -117,7 +89,8 @@ def run(
     jobs: Sequence[Job],
     setting: Setting,
     *,
-    progress: Callable[[float, int, int], None] | None = None,
+    rate: Callable[[Sequence[Job]], Rate] | None = None,
+    progress: Progress | None = None,
 ) -> Outcome:
     """Run jobs on a cluster and return what became of them.
 
@@ -128,49 +101,36 @@ def run(
     jobs
         The jobs, in any order; equal keys of a policy keep the order of submission, then this one.
     setting
-        Policy, placement, failures, horizon, seed.
+        Policy, failures, horizon, seed.
+    rate
+        From the jobs as the run numbers them to the speed of a job on its nodes, 1 where it stands
+        best; absent, it is 1 everywhere.
     progress
         Told time, events so far and jobs that wait, now and then.
 
     Raises
     ------
-    UnknownName
-        If policy or placement has no such name.
+    InvalidInput
+        If the policy names what does not exist, or the quotas contradict each other.
     """
     order = sorted(range(len(jobs)), key=lambda i: (jobs[i].submit_s, i))
     jobs = tuple(jobs[i] for i in order)
-    placement = placement_of(setting.placement)
-    state = State(cluster, jobs, policy_of(setting.policy), pooled=setting.pooled)
+    speed = rate(jobs) if rate is not None else None
+    state = State(cluster, jobs, checked(setting.policy), pooled=setting.pooled, rate=speed)
     here = _Run(
         state=state,
         setting=setting,
-        records=[Record(submit_s=job.submit_s) for job in jobs],
         log=EventLog(),
-        usage=Usage(tuple(state.partitions)),
+        clock=FailureClock(setting.failures, cluster, setting.seed),
+        attempt=[0] * len(jobs),
+        unfinished=len(jobs),
     )
-    for index, job in enumerate(jobs):
-        _plan(here, job.submit_s, EventKind.SUBMIT, index)
-    clock = _FailureClock(setting.failures, cluster, setting.seed)
-    _plan_failure(here, 0.0, clock)
-    horizon = math.inf if setting.horizon_s is None else setting.horizon_s
-    now, unfinished = 0.0, len(jobs)
-    while here.planned and unfinished:
-        if here.planned[0][0] > horizon:
-            break
-        now = here.planned[0][0]
-        touched: dict[str, None] = {}
-        while here.planned and here.planned[0][0] == now:
-            _, kind, _, subject, attempt = heapq.heappop(here.planned)
-            unfinished -= _happen(here, now, EventKind(kind), subject, attempt, touched, clock)
-        decided, _ = cycle(state, now, placement, queues=tuple(touched), backfill=setting.backfill)
-        for event in decided:
-            _carry_out(here, event)
-        for name in touched:
-            here.usage.waiting(name, now, len(state.waiting[name]))
-        if progress is not None and len(here.log) // _TELL_EVERY > here.told:
-            here.told = len(here.log) // _TELL_EVERY
-            progress(now, len(here.log), sum(len(queue) for queue in state.waiting.values()))
-    return _outcome(here, cluster, jobs, now if setting.horizon_s is None else horizon)
+    gc.freeze()  # the jobs stay for the whole run: the collector need not walk them again and again
+    try:
+        end = _play(here, jobs, progress)
+    finally:
+        gc.unfreeze()
+    return _outcome(here, cluster, jobs, end if setting.horizon_s is None else setting.horizon_s)
 
 
 def describe_policies() -> list[dict[str, str]]:
@@ -178,77 +138,91 @@ def describe_policies() -> list[dict[str, str]]:
     return [{"name": one.name, "rule": one.rule} for one in POLICIES.values()]
 
 
-def _stream(seed: int, cause: str) -> np.random.Generator:
-    return np.random.default_rng([seed, zlib.crc32(cause.encode())])
+def _play(here: _Run, jobs: Sequence[Job], progress: Progress | None) -> float:
+    """Let everything happen, and return when the last of it did."""
+    state, planned, setting = here.state, here.planned, here.setting
+    log, arrivals = here.log, [*(job.submit_s for job in jobs), _NEVER]
+    horizon = _NEVER if setting.horizon_s is None else setting.horizon_s
+    _plan_failure(here, 0.0)
+    coming, now = 0, 0.0
+    while here.unfinished:
+        then = arrivals[coming]
+        if planned and planned[0][0] < then:
+            then = planned[0][0]
+        if then > horizon or then == _NEVER:
+            break
+        if not state.running and _stuck(here, arrivals[coming]):
+            break
+        now = then
+        while planned and planned[0][0] == now:
+            _, kind, _, subject, attempt = heapq.heappop(planned)
+            _happen(here, now, kind, subject, attempt)
+        while arrivals[coming] == now:
+            _apply(here, Event(now, EventKind.SUBMIT, coming))
+            coming += 1
+        decided = cycle(state, now)
+        for event in decided.events:
+            log.add(event)
+            if event.kind is EventKind.START:
+                _begin(here, event.job, now)
+        if now < decided.wake_s < _NEVER and decided.wake_s not in here.awaited:
+            here.awaited.add(decided.wake_s)
+            _plan(here, decided.wake_s, _WAKE, -1)
+        if progress is not None and len(log) // _TELL_EVERY > here.told:
+            here.told = len(log) // _TELL_EVERY
+            progress(now, len(log), state.num_waiting())
+    return now
 
 
-def _plan(here: _Run, time_s: float, kind: EventKind, subject: int, attempt: int = 0) -> None:
+def _stuck(here: _Run, submit_s: float) -> bool:
+    """Return whether nothing can ever change again but nodes failing."""
+    if submit_s < _NEVER or here.repairing or here.awaited:
+        return False
+    return all(kind == EventKind.NODE_FAIL for _, kind, _, _, _ in here.planned)
+
+
+def _plan(here: _Run, time_s: float, kind: int, subject: int, attempt: int = 0) -> None:
     here.sequence += 1  # breaks ties in the order of planning
     heapq.heappush(here.planned, (time_s, int(kind), here.sequence, subject, attempt))
 
 
-class _FailureClock:
-    """The clocks of all accelerators as one: the next failure anywhere, and where it strikes."""
-
-    def __init__(self, failures: Failures | None, cluster: Cluster, seed: int) -> None:
-        self._rng = _stream(seed, "failures")
-        counts = np.array([group.num_nodes for group in cluster.groups], dtype=np.int64)
-        gpus = np.array([group.gpus_per_node for group in cluster.groups], dtype=np.float64)
-        self._upto = np.cumsum(np.repeat(gpus, counts))
-        total = float(self._upto[-1]) if self._upto.size else 0.0
-        self.per_day = 0.0 if failures is None else failures.per_gpu_day * total
-
-    def after(self, now: float) -> tuple[float, int]:
-        """Return time and node of the next failure."""
-        time_s = now + self._rng.exponential(SECONDS_PER_DAY / self.per_day)
-        where = self._rng.uniform(0, self._upto[-1])
-        return time_s, int(np.searchsorted(self._upto, where, side="right"))
-
-
-def _plan_failure(here: _Run, now: float, clock: _FailureClock) -> None:
-    if clock.per_day:
-        time_s, node = clock.after(now)
+def _plan_failure(here: _Run, now: float) -> None:
+    if here.clock.per_day:
+        time_s, node = here.clock.after(now)
         _plan(here, time_s, EventKind.NODE_FAIL, node)
 
 
-def _happen(
-    here: _Run,
-    now: float,
-    kind: EventKind,
-    subject: int,
-    attempt: int,
-    touched: dict[str, None],
-    clock: "_FailureClock",
-) -> int:
-    """Let one planned event happen; return 1 when it was the end of a job."""
+def _happen(here: _Run, now: float, kind: int, subject: int, attempt: int) -> None:
+    """Let one planned event happen."""
     state = here.state
-    if kind is EventKind.SUBMIT:
-        _apply(here, Event(time_s=now, kind=kind, job=subject))
-        here.records[subject].queued_s = now
-        touched[state.partition(subject).queue] = None
-        return 0
-    if kind is EventKind.FINISH:
-        if here.attempt.get(subject) != attempt or subject not in state.running:
-            return 0  # that attempt was stopped before it came to its end
-        touched[state.partition(subject).queue] = None
-        _hand_back(here, subject, now)
-        _apply(here, Event(time_s=now, kind=kind, job=subject))
-        here.records[subject].end_s = now
-        return 1
-    part = state.partition_of_node[subject]
-    touched[part.queue] = None
-    if kind is EventKind.NODE_REPAIR:
-        _apply(here, Event(time_s=now, kind=kind, node=subject))
-        return 0
-    _plan_failure(here, now, clock)
-    if subject in part.down:
-        return 0
-    for job in sorted(state.on_node.get(subject, ())):
-        _interrupt(here, job, now, EventKind.INTERRUPT)
-    _apply(here, Event(time_s=now, kind=kind, node=subject))
-    assert here.setting.failures is not None  # else no failure was planned
-    _plan(here, now + here.setting.failures.repair_s, EventKind.NODE_REPAIR, subject)
-    return 0
+    if kind in _ENDS:
+        if here.attempt[subject] != attempt or subject not in state.running:
+            return  # that attempt was stopped before it came to its end
+        _apply(here, Event(now, _ENDS[kind], subject))
+        here.unfinished -= 1
+    elif kind == _WAKE:
+        here.awaited.discard(now)
+        state.touched.update(dict.fromkeys(state.pools))
+    elif kind == EventKind.NODE_REPAIR:
+        here.repairing -= 1
+        _apply(here, Event(time_s=now, kind=EventKind.NODE_REPAIR, node=subject))
+    else:
+        _fail(here, now, subject)
+
+
+def _fail(here: _Run, now: float, node: int) -> None:
+    """Let a node fail, unless it is down already."""
+    state = here.state
+    _plan_failure(here, now)
+    pool = state.pool_at[node]
+    if pool.down >> (node - pool.first) & 1:
+        return
+    for job in sorted(state.on_node[node]):
+        kept = kept_s(state, job, now)
+        _apply(here, Event(time_s=now, kind=EventKind.INTERRUPT, job=job, kept_s=kept))
+    _apply(here, Event(time_s=now, kind=EventKind.NODE_FAIL, node=node))
+    here.repairing += 1
+    _plan(here, now + here.clock.repair_s(), EventKind.NODE_REPAIR, node)
 
 
 def _apply(here: _Run, event: Event) -> None:
@@ -256,81 +230,39 @@ def _apply(here: _Run, event: Event) -> None:
     here.log.add(event)
 
 
-def _carry_out(here: _Run, event: Event) -> None:
-    """Book what the cycle has decided and already applied."""
-    here.log.add(event)
-    job, record, now = here.state.jobs[event.job], here.records[event.job], event.time_s
-    if event.kind is EventKind.PREEMPT:
-        _book_stop(here, event.job, now)
-        return
-    again = not math.isnan(record.first_start_s)
-    record.waited_s += now - record.queued_s
-    record.started_s = now
-    if not again:
-        record.first_start_s = now
-    here.attempt[event.job] = here.attempt.get(event.job, 0) + 1
-    here.usage.start(here.state.partition(event.job).queue, now, job.quanta)
-    _plan(
-        here,
-        now + _runs_for(here, event.job, again=again),
-        EventKind.FINISH,
-        event.job,
-        here.attempt[event.job],
-    )
+def _begin(here: _Run, index: int, now: float) -> None:
+    """Plan the end of a job that the cycle has started."""
+    state = here.state
+    here.attempt[index] += 1
+    if index not in state.running:
+        return  # it was stopped again within the same cycle
+    lasts, kind = run_s(state, index), EventKind.FINISH
+    limit = state.jobs[index].time_limit_s
+    if limit is not None and lasts > limit:
+        lasts, kind = limit, EventKind.TIMEOUT
+    _plan(here, now + lasts, kind, index, here.attempt[index])
 
 
-def _runs_for(here: _Run, index: int, *, again: bool) -> float:
-    """Return how long a job runs until its end when nothing stops it."""
-    job = here.state.jobs[index]
-    work = here.state.left_s(index)
-    stalls = 0.0
-    if job.checkpoint_interval_s:
-        stalls = (math.ceil(work / job.checkpoint_interval_s) - 1) * job.checkpoint_stall_s
-    return work + stalls + (job.restart_s if again else 0.0)
-
-
-def _interrupt(here: _Run, index: int, now: float, kind: EventKind) -> None:
-    state, job = here.state, here.state.jobs[index]
-    ran = now - state.running[index].since_s
-    again = here.attempt[index] > 1
-    worked = max(0.0, ran - (job.restart_s if again else 0.0))
-    kept = 0.0
-    if job.checkpoint_interval_s:
-        whole = worked // (job.checkpoint_interval_s + job.checkpoint_stall_s)
-        kept = min(state.left_s(index), whole * job.checkpoint_interval_s)
-    here.records[index].lost_s += ran - kept
-    state.remaining[index] = state.left_s(index) - kept
-    _hand_back(here, index, now)
-    _apply(here, Event(time_s=now, kind=kind, job=index))
-    here.records[index].queued_s = now
-    here.records[index].num_interruptions += 1
-
-
-def _book_stop(here: _Run, index: int, now: float) -> None:
-    """Book a preemption that the scheduler has applied: its start is in the record."""
-    _hand_back(here, index, now)
-    record = here.records[index]
-    record.queued_s = now
-    record.num_preemptions += 1
-
-
-def _hand_back(here: _Run, index: int, now: float) -> None:
-    job, record = here.state.jobs[index], here.records[index]
-    ran = now - record.started_s
-    record.held_s += ran
-    here.usage.stop(here.state.partition(index).queue, now, job.quanta)
-
-
-def _outcome(here: _Run, cluster: Cluster, jobs: Sequence[Job], end: float) -> Outcome:
-    for index in here.state.running:
-        ran = end - here.records[index].started_s
-        here.records[index].held_s += ran
-    here.usage.close(end)
+def _outcome(here: _Run, cluster: Cluster, jobs: Sequence[Job], end_s: float) -> Outcome:
+    state = here.state
+    records = Records(jobs, here.log, end_s)
+    broken = None
+    if state.shared and any(account.guarantee for account in state.accounts.values()):
+        waits = [(jobs[job].queue, end_s - since) for job, since in state.owed_since.items()]
+        broken = (*state.broken, *(one for one in waits if one[1] > BROKEN_AFTER_S))
     return Outcome(
         cluster=cluster,
         jobs=jobs,
-        records=here.records,
+        records=records,
         log=here.log,
-        usage=here.usage,
-        end_s=end,
+        usage=Usage(
+            {queue: line.pool.name for queue, line in state.line_of_queue.items()},
+            [pool.name for pool in state.pool_at],
+            [job.queue for job in jobs],
+            records,
+            here.log,
+            end_s,
+        ),
+        end_s=end_s,
+        broken=broken,
     )

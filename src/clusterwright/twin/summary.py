@@ -1,15 +1,16 @@
 """From what became of each job to the figures that people ask for."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from clusterwright.model.cluster import NodeGroup
 from clusterwright.model.run import HourlyQueue, QueueSummary, Run, RunSpec, RunStatus
-from clusterwright.twin.kernel import Outcome, Record, Setting
+from clusterwright.twin.kernel import Outcome, Setting
 from clusterwright.units import (
     SECONDS_PER_HOUR,
     Fraction,
@@ -49,17 +50,17 @@ def summarise(
     wall_s: Seconds = 0.0,
 ) -> Run:
     """Return the summary of a run."""
-    bills = _bills(outcome, power)
-    queues = tuple(dict.fromkeys(job.queue for job in outcome.jobs))
+    table = _Table(outcome)
+    bills = _bills(outcome, table, power)
     shares = bills.values() or (_idle_bill(outcome, power),)
     whole = _Bill(*(math.fsum(column) for column in zip(*shares, strict=True)))
-    everyone = _figures(outcome, None, whole)
+    everyone = _figures(outcome, table, None, whole)
     return Run(
         name=name,
         spec=RunSpec(
-            policy=setting.policy,
-            placement=setting.placement,
-            backfill=setting.backfill,
+            policy=setting.policy.name,
+            placement=setting.policy.placement,
+            backfill=setting.policy.backfill,
             borrowing=setting.pooled,
             seed=setting.seed,
             span_s=outcome.end_s,
@@ -67,7 +68,8 @@ def summarise(
             log_digest=outcome.log.digest(),
         ),
         items=tuple(
-            QueueSummary(name=queue, **_figures(outcome, queue, bills[queue])) for queue in queues
+            QueueSummary(name=queue, **_figures(outcome, table, queue, bills[queue]))
+            for queue in table.queues
         ),
         status=RunStatus(
             **everyone,
@@ -86,60 +88,78 @@ class _Bill(NamedTuple):
     carbon_g: float
 
 
-def _figures(outcome: Outcome, queue: str | None, bill: _Bill) -> dict[str, Any]:
-    mine = [
-        (job, record)
-        for job, record in zip(outcome.jobs, outcome.records, strict=True)
-        if queue is None or job.queue == queue
-    ]
-    done = [record for _, record in mine if not math.isnan(record.end_s)]
-    waits = np.array([record.waited_s for record in done] or [0.0])
+class _Table:
+    """The records in columns of shape (num_jobs,), and which jobs are of which queue."""
+
+    def __init__(self, outcome: Outcome) -> None:
+        records = outcome.records
+        self.submit_s = records.submit_s
+        self.end_s = records.end_s
+        self.waited_s = records.waited_s
+        self.held_quanta_s = records.held_quanta_s
+        self.lost_quanta_s = records.lost_quanta_s
+        self.preemptions = records.num_preemptions
+        self.interruptions = records.num_interruptions
+        self.on_gpus = np.array([job.num_gpus_ratio > 0 for job in outcome.jobs], dtype=bool)
+        number: dict[str, int] = {}
+        self._codes = np.array(
+            [number.setdefault(job.queue, len(number)) for job in outcome.jobs], dtype=np.int64
+        )
+        self.queues = tuple(number)
+        self._number = number
+
+    def rows(self, queue: str | None) -> npt.NDArray[np.bool_]:
+        """Return which jobs are of a queue; all without one."""
+        if queue is None:
+            return np.ones(self._codes.size, dtype=bool)
+        found: npt.NDArray[np.bool_] = self._codes == self._number.get(queue, -1)
+        return found
+
+
+def _figures(outcome: Outcome, table: _Table, queue: str | None, bill: _Bill) -> dict[str, Any]:
+    mine = table.rows(queue)
+    done = mine & ~np.isnan(table.end_s)
+    count = int(done.sum())
+    waits = table.waited_s[done] if count else np.zeros(1)
     p50, p95, p99 = (float(one) for one in np.percentile(waits, [50, 95, 99]))
-    allocated = _allocated(outcome, queue)
-    held = math.fsum(record.held_s * job.quanta for job, record in mine)
-    lost = math.fsum(record.lost_s * job.quanta for job, record in mine)
+    allocated = _allocated(outcome, table, queue)
+    held = math.fsum(table.held_quanta_s[mine])
+    lost = math.fsum(table.lost_quanta_s[mine])
     goodput = max(0.0, 1 - lost / held) if held else 1.0
+    ends, submits = table.end_s[done], table.submit_s[done]
     return {
-        "num_jobs": len(done),
-        "num_unfinished": len(mine) - len(done),
-        "avg_jct_s": _mean([record.end_s - record.submit_s for record in done]),
+        "num_jobs": count,
+        "num_unfinished": int(mine.sum()) - count,
+        "avg_jct_s": math.fsum(ends - submits) / count if count else 0.0,
         "avg_wait_s": float(waits.mean()),
         "p50_wait_s": p50,
         "p95_wait_s": p95,
         "p99_wait_s": p99,
-        "makespan_s": _makespan(done),
+        "makespan_s": float(ends.max() - submits.min()) if count else 0.0,
         "gpu_utilization_fraction": allocated * goodput,
         "gpu_allocation_fraction": allocated,
         "goodput_fraction": goodput,
-        "num_preemptions": sum(record.num_preemptions for _, record in mine),
-        "num_interruptions": sum(record.num_interruptions for _, record in mine),
-        "num_guarantees_broken": None,
+        "num_preemptions": int(table.preemptions[mine].sum()),
+        "num_interruptions": int(table.interruptions[mine].sum()),
+        "num_guarantees_broken": _broken(outcome, queue),
         **bill._asdict(),
     }
 
 
-def _mean(values: Sequence[float]) -> float:
-    return math.fsum(values) / len(values) if values else 0.0
+def _broken(outcome: Outcome, queue: str | None) -> int | None:
+    if outcome.broken is None:
+        return None
+    return sum(queue in (None, name) for name, _ in outcome.broken)
 
 
-def _makespan(done: Sequence[Record]) -> float:
-    if not done:
-        return 0.0
-    return max(one.end_s for one in done) - min(one.submit_s for one in done)
-
-
-def _allocated(outcome: Outcome, queue: str | None) -> float:
+def _allocated(outcome: Outcome, table: _Table, queue: str | None) -> float:
     """Return the share of the accelerator-time that was granted, to all or to one queue."""
     groups = [g for g in outcome.cluster.groups if g.gpus_per_node]
     mine = [g for g in groups if queue is None or g.queue == queue] or groups
     capacity = sum(g.num_nodes * g.quanta for g in mine) * outcome.end_s
     if not capacity:
         return 0.0
-    used = math.fsum(
-        record.held_s * job.quanta
-        for job, record in zip(outcome.jobs, outcome.records, strict=True)
-        if job.num_gpus_ratio and (queue is None or job.queue == queue)
-    )
+    used = math.fsum(table.held_quanta_s[table.rows(queue) & table.on_gpus])
     return min(1.0, used / capacity)
 
 
@@ -171,20 +191,20 @@ def _hours(outcome: Outcome) -> tuple[HourlyQueue, ...]:
     return tuple(found)
 
 
-def _bills(outcome: Outcome, power: Power | None) -> Mapping[str, _Bill]:
+def _bills(outcome: Outcome, table: _Table, power: Power | None) -> Mapping[str, _Bill]:
     """Return energy, cost and carbon of each queue; they sum to the facility's.
 
     A queue pays for the nodes that it owns, idle or busy; queues that share nodes pay for them by
     what they held. What storage, network and management draw is shared in proportion to that.
     """
-    queues = tuple(dict.fromkeys(job.queue for job in outcome.jobs))
+    queues = table.queues
     bills = dict.fromkeys(queues, _Bill(0.0, 0.0, 0.0))
     if power is None or not queues:
         return bills
     for name in outcome.usage.queues:
         groups = _groups_of(outcome, name)
         payers = tuple(q for q in queues if any(g.queue == q for g in groups)) or queues
-        held = {queue: _held_quanta_s(outcome, queue) for queue in payers}
+        held = {q: math.fsum(table.held_quanta_s[table.rows(q)]) for q in payers}
         _charge(bills, _hourly_bill(outcome, power, name, 0.0), held)
     drawn = {queue: bill.energy_j for queue, bill in bills.items()}
     _charge(bills, _hourly_bill(outcome, power, "", power.other_power_w), drawn)
@@ -207,14 +227,6 @@ def _charge(bills: dict[str, _Bill], bill: _Bill, shares: Mapping[str, float]) -
         part = share / whole if whole else 1 / len(shares)
         sums = (mine + part * more for mine, more in zip(bills[queue], bill, strict=True))
         bills[queue] = _Bill(*sums)
-
-
-def _held_quanta_s(outcome: Outcome, queue: str) -> float:
-    return math.fsum(
-        record.held_s * job.quanta
-        for job, record in zip(outcome.jobs, outcome.records, strict=True)
-        if job.queue == queue
-    )
 
 
 def _hourly_bill(outcome: Outcome, power: Power, partition: str, steady_w: float) -> _Bill:

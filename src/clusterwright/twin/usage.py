@@ -1,81 +1,58 @@
-"""What was in use and who waited, hour by hour and queue by queue."""
+"""What was in use, who waited and what was down, pool by pool, hour by hour."""
+
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
 
+from clusterwright.model.event import EventKind
+from clusterwright.twin.log import EventLog
+from clusterwright.twin.records import Level, Records
 from clusterwright.units import SECONDS_PER_HOUR
 
 Hours = npt.NDArray[np.float64]
 
 
 class Usage:
-    """Quanta in use and jobs waiting, as integrals over each hour."""
+    """Quanta in use, jobs waiting and nodes down of each pool."""
 
-    def __init__(self, queues: tuple[str, ...]) -> None:
-        """Begin with nothing in use."""
-        self.queues = queues
-        self._level = dict.fromkeys(queues, 0)
-        self._since = dict.fromkeys(queues, 0.0)
-        self._used = {name: np.zeros(24) for name in queues}
-        self._queued = dict.fromkeys(queues, 0)
-        self._queued_since = dict.fromkeys(queues, 0.0)
-        self._waiting = {name: np.zeros(24) for name in queues}
+    def __init__(
+        self,
+        pool_of_queue: Mapping[str, str],
+        pool_of_node: Sequence[str],
+        queues: Sequence[str],
+        records: Records,
+        log: EventLog,
+        end_s: float,
+    ) -> None:
+        """Fold a log; `queues` gives the queue of each job, shape (num_jobs,)."""
+        names = tuple(dict.fromkeys(pool_of_node))
+        self.queues = names
+        number = {name: i for i, name in enumerate(names)}
+        code = np.array([number[pool_of_queue[queue]] for queue in queues], dtype=np.int64)
+        runs, waits = records.runs, records.waits
+        events = log.columns()
+        node_code = np.array([number[name] for name in pool_of_node], dtype=np.int64)
+        change = np.zeros(len(log))
+        change[events["kind"] == EventKind.NODE_FAIL] = 1.0
+        change[events["kind"] == EventKind.NODE_REPAIR] = -1.0
+        moved = np.flatnonzero(change)
+        where = node_code[events["node"][moved]]
+        self._used, self._waiting, self._down = {}, {}, {}
+        for name, i in number.items():
+            self._used[name] = Level.of(runs, code[runs.job] == i, end_s)
+            self._waiting[name] = Level.of(waits, code[waits.job] == i, end_s)
+            mine = moved[where == i]
+            self._down[name] = Level(events["time_s"][mine], change[mine], end_s)
 
-    def start(self, queue: str, now: float, quanta: int) -> None:
-        """Book quanta as in use from now on."""
-        self._advance(queue, now)
-        self._level[queue] += quanta
-
-    def stop(self, queue: str, now: float, quanta: int) -> None:
-        """Book quanta as free from now on."""
-        self._advance(queue, now)
-        self._level[queue] -= quanta
-
-    def waiting(self, queue: str, now: float, count: int) -> None:
-        """Book how many jobs wait from now on."""
-        self._waiting[queue] = _spread(
-            self._waiting[queue], self._queued_since[queue], now, self._queued[queue]
-        )
-        self._queued_since[queue], self._queued[queue] = now, count
-
-    def close(self, now: float) -> None:
-        """Book everything up to the end of the run."""
-        hours = int(np.ceil(now / SECONDS_PER_HOUR)) or 1
-        for queue in self.queues:
-            self._advance(queue, now)
-            self.waiting(queue, now, self._queued[queue])
-            self._used[queue] = _sized(self._used[queue], hours)[:hours]
-            self._waiting[queue] = _sized(self._waiting[queue], hours)[:hours]
-
-    def quanta_s(self, queue: str) -> Hours:
+    def quanta_s(self, pool: str) -> Hours:
         """Return quanta-seconds in use of each hour."""
-        return self._used[queue]
+        return self._used[pool].per(SECONDS_PER_HOUR)
 
-    def mean_waiting(self, queue: str) -> Hours:
+    def mean_waiting(self, pool: str) -> Hours:
         """Return the mean number of waiting jobs of each hour."""
-        return self._waiting[queue] / SECONDS_PER_HOUR
+        return self._waiting[pool].per(SECONDS_PER_HOUR) / SECONDS_PER_HOUR
 
-    def _advance(self, queue: str, now: float) -> None:
-        self._used[queue] = _spread(self._used[queue], self._since[queue], now, self._level[queue])
-        self._since[queue] = now
-
-
-def _spread(hours: Hours, since: float, now: float, level: float) -> Hours:
-    """Add `level` for the time between to the hours that it covers."""
-    if now <= since or not level:
-        return hours
-    first, last = int(since // SECONDS_PER_HOUR), int(now // SECONDS_PER_HOUR)
-    hours = _sized(hours, last + 1)
-    if first == last:
-        hours[first] += level * (now - since)
-        return hours
-    hours[first] += level * ((first + 1) * SECONDS_PER_HOUR - since)
-    hours[first + 1 : last] += level * SECONDS_PER_HOUR
-    hours[last] += level * (now - last * SECONDS_PER_HOUR)
-    return hours
-
-
-def _sized(hours: Hours, length: int) -> Hours:
-    if hours.size >= length:
-        return hours
-    return np.concatenate([hours, np.zeros(max(length, 2 * hours.size) - hours.size)])
+    def down_node_s(self, pool: str) -> Hours:
+        """Return node-seconds out of use of each hour."""
+        return self._down[pool].per(SECONDS_PER_HOUR)

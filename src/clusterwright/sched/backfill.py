@@ -1,0 +1,198 @@
+"""Later jobs that may go first because they delay nobody who is before them.
+
+`easy`: the first job that does not fit is promised the nodes on which it could start soonest, by
+what is known of the running jobs; a later one may start now when it ends before that time, or keeps
+off those nodes (Lifka, "The ANL/IBM SP Scheduling System", 1995). `conservative`: every waiting job
+that is looked at is promised a time in a profile of free units, and a later one must keep to all of
+these promises (Mu'alem and Feitelson, IEEE TPDS 12(6), 2001).
+"""
+
+import heapq
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Iterator
+from itertools import islice
+
+from clusterwright.model.event import Event, EventKind
+from clusterwright.sched.line import rank_of
+from clusterwright.sched.nodes import ALL, Ask, Pool, Spot
+from clusterwright.sched.quotas import Tier
+from clusterwright.sched.state import State
+
+Mask = Callable[[int], int]
+_NEVER = float("inf")
+
+
+def later_jobs(state: State, pool: Pool, now_s: float, allowed: Mask | None) -> list[Event]:
+    """Start jobs behind the first one that does not fit, and return their starts.
+
+    Parameters
+    ----------
+    state
+        What waits, runs and is free; the starts are applied to it.
+    pool
+        The nodes.
+    now_s
+        Time of the decision.
+    allowed
+        From a job to the mask of nodes that it may use; absent, all that take jobs.
+    """
+    if not pool.free_units and not pool.open:
+        return []  # nothing is free, so nothing can start
+    waiting = islice(_in_order(state, pool, now_s), state.policy.backfill_depth + 1)
+    if state.policy.backfill == "easy":
+        return _easy(state, pool, now_s, waiting, allowed)
+    return _conservative(state, pool, now_s, waiting, allowed)
+
+
+def _in_order(state: State, pool: Pool, now_s: float) -> Iterator[int]:
+    """Yield the waiting jobs of a pool in order, those of a queue at its limit left out."""
+    lines = [line for line in state.lines_of[pool.name] if len(line)]
+    if len(lines) == 1 and state.policy.patience_s is None:
+        yield from list(islice(lines[0].ordered(), state.policy.backfill_depth + 1))
+        return
+    ranked = []
+    for line in lines:
+        late = line.late(now_s) if state.policy.patience_s is not None else None
+        entries = []
+        for job in islice(line.ordered(), state.policy.backfill_depth + 1):
+            quanta = state.ask(job).quanta(pool.scale)
+            tier = line.account.claim(quanta)[0] if state.shared else Tier.BORROWED
+            if job == late and tier is not Tier.GUARANTEED:
+                tier = Tier.LATE
+            entries.append((rank_of(line, line.entries[job], tier, fair=state.fair), job))
+        ranked.append(sorted(entries))
+    for _, job in heapq.merge(*ranked):
+        yield job
+
+
+def _easy(
+    state: State, pool: Pool, now_s: float, waiting: Iterator[int], allowed: Mask | None
+) -> list[Event]:
+    started: list[Event] = []
+    first: int | None = None
+    shadow_s, kept = _NEVER, 0
+    closed: set[Ask] = set()
+    for job in waiting:
+        ask = state.ask(job)
+        line = state.line(job)
+        if not line.account.within_limit(ask.quanta(pool.scale)):
+            continue
+        if first is None:
+            first = job
+            shadow_s, kept = _promised(state, pool, job, now_s)
+            continue
+        if ask in closed or ask.units > pool.free_units:
+            continue
+        mask = ALL if allowed is None else allowed(job)
+        spot = state.place(pool, ask, mask & ~kept)
+        if spot is None:
+            if now_s + state.guess_s(job) > shadow_s:
+                continue
+            spot = state.place(pool, ask, mask)
+            if spot is None:
+                closed.add(ask)
+                continue
+        started.append(_start(state, now_s, job, spot))
+        if not pool.free_units and not pool.open:
+            break
+    return started
+
+
+def _promised(state: State, pool: Pool, job: int, now_s: float) -> tuple[float, int]:
+    """Return when the first job could start by what is known, and the mask of nodes it then takes.
+
+    Nodes are given back one running job after the other, on a copy, until the job fits.
+    """
+    ask = state.ask(job)
+    trial = pool.scratch()
+    units = trial.free_units
+    for end_s, other in state.by_end[pool.name]:
+        run = state.running[other]
+        trial.give(run.placed, run.part, state.ask(other))
+        if ask.units > trial.free_units or trial.free_units == units:
+            continue
+        units = trial.free_units
+        spot = state.place(trial, ask, ALL)
+        if spot is not None:
+            kept = 0
+            for node, _ in spot[0]:
+                kept |= 1 << (node - pool.first)
+            return max(end_s, now_s), kept
+    return _NEVER, 0
+
+
+def _conservative(
+    state: State, pool: Pool, now_s: float, waiting: Iterator[int], allowed: Mask | None
+) -> list[Event]:
+    started: list[Event] = []
+    profile = Profile(now_s, pool.free_units)
+    for end_s, job in state.by_end[pool.name]:
+        units = state.running[job].quanta // pool.scale
+        profile.give_back(max(end_s, now_s), units)
+    for job in waiting:
+        ask, guess = state.ask(job), state.guess_s(job)
+        if not state.line(job).account.within_limit(ask.quanta(pool.scale)):
+            continue
+        units = ask.units or 1
+        start_s = profile.earliest(units, guess)
+        if start_s <= now_s:
+            spot = state.place(pool, ask, ALL if allowed is None else allowed(job))
+            if spot is not None:
+                started.append(_start(state, now_s, job, spot))
+            else:  # enough is free, but in pieces: it is promised the next change
+                start_s = profile.earliest(units, guess, after_s=now_s)
+        if start_s < _NEVER:
+            profile.reserve(start_s, guess, units)
+    return started
+
+
+class Profile:
+    """Free units over time, as steps."""
+
+    def __init__(self, now_s: float, free: int) -> None:
+        """Begin with what is free now."""
+        self._times = [now_s]
+        self._free = [free]
+
+    def give_back(self, time_s: float, units: int) -> None:
+        """Add units that come free at a time, and stay so."""
+        at = self._step(time_s)
+        for i in range(at, len(self._free)):
+            self._free[i] += units
+
+    def reserve(self, start_s: float, lasts_s: float, units: int) -> None:
+        """Take units for a time."""
+        first = self._step(start_s)
+        last = self._step(start_s + lasts_s) if lasts_s < _NEVER else len(self._times)
+        for i in range(first, last):
+            self._free[i] -= units
+
+    def earliest(self, units: int, lasts_s: float, *, after_s: float | None = None) -> float:
+        """Return from when on so many units are free for so long; infinity when never."""
+        times, free = self._times, self._free
+        i = 0 if after_s is None else bisect_right(times, after_s)
+        while i < len(times):
+            if free[i] < units:
+                i += 1
+                continue
+            end_s, j = times[i] + lasts_s, i + 1
+            while j < len(times) and times[j] < end_s and free[j] >= units:
+                j += 1
+            if j == len(times) or times[j] >= end_s:
+                return times[i]
+            i = j
+        return _NEVER
+
+    def _step(self, time_s: float) -> int:
+        at = bisect_left(self._times, time_s)
+        if at == len(self._times) or self._times[at] != time_s:
+            self._times.insert(at, time_s)
+            self._free.insert(at, self._free[at - 1])
+        return at
+
+
+def _start(state: State, now_s: float, job: int, spot: Spot) -> Event:
+    nodes, part = spot
+    event = Event(time_s=now_s, kind=EventKind.START, job=job, nodes=nodes, part=part)
+    state.apply(event)
+    return event

@@ -1,0 +1,169 @@
+"""Waiting jobs of one queue, always in the order of the policy, and the heads of all queues."""
+
+import heapq
+from bisect import bisect_left, insort
+from collections.abc import Iterator
+
+from clusterwright.model.job import Job
+from clusterwright.sched.nodes import Ask, Pool
+from clusterwright.sched.policies import Key
+from clusterwright.sched.quotas import Account, Tier
+
+Entry = tuple[Key, int]  # key, job; equal keys keep the order of the jobs' numbers
+Rank = tuple[object, ...]
+
+
+class Line:
+    """The jobs that wait in one queue, or in all queues that share nodes without any rules.
+
+    Sorted lists: ten thousand waiting jobs move in a microsecond when one is put in, and backfill
+    reads them in order as they stand.
+    """
+
+    def __init__(
+        self, name: str, number: int, pool: Pool, account: Account, *, by_user: bool, urgent: bool
+    ) -> None:
+        """Take the nodes and the account of the queue; nobody waits."""
+        self.name = name
+        self.number = number
+        self.pool = pool
+        self.account = account
+        self.version = 0
+        self.entries: dict[int, tuple[str, Entry]] = {}
+        self.used: dict[str, float] = {}
+        self._by_user = by_user
+        self._urgent = urgent
+        self._lists: dict[str, list[Entry]] = {}
+        self._dues: list[tuple[float, int]] = []  # when its patience ends, job
+
+    def __len__(self) -> int:
+        """Return how many wait."""
+        return len(self.entries)
+
+    def add(self, index: int, job: Job, key: Key, due_s: float | None) -> None:
+        """Put a job in; one that comes back keeps its place among equals."""
+        user = job.user if self._by_user else ""
+        entry = (key, index)
+        insort(self._lists.setdefault(user, []), entry)
+        self.entries[index] = (user, entry)
+        if due_s is not None:
+            heapq.heappush(self._dues, (due_s, index))
+
+    def remove(self, index: int) -> None:
+        """Take a job out."""
+        user, entry = self.entries.pop(index)
+        waiting = self._lists[user]
+        del waiting[0 if waiting[0] is entry else bisect_left(waiting, entry)]
+        if not waiting:
+            del self._lists[user]
+
+    def head(self, now_s: float) -> int | None:
+        """Return the job that is first in order: the one whose patience has ended, else by key."""
+        if self._urgent and (late := self.late(now_s)) is not None:
+            return late
+        if not self._by_user:
+            first = self._lists.get("")
+            return first[0][1] if first else None
+        if not self._lists:
+            return None
+        used = self.used
+        return min(
+            (waiting[0][0][0], used.get(user, 0.0), waiting[0])
+            for user, waiting in self._lists.items()
+        )[2][1]
+
+    def late(self, now_s: float) -> int | None:
+        """Return the job whose patience has ended first, if any has."""
+        dues = self._dues
+        while dues and dues[0][1] not in self.entries:
+            heapq.heappop(dues)
+        return dues[0][1] if dues and dues[0][0] <= now_s else None
+
+    def next_due_s(self, now_s: float) -> float | None:
+        """Return when the first patience ends, if that is still to come."""
+        dues = self._dues
+        while dues and dues[0][1] not in self.entries:
+            heapq.heappop(dues)
+        return dues[0][0] if dues and dues[0][0] > now_s else None
+
+    def ordered(self) -> Iterator[int]:
+        """Yield the waiting jobs in order; usage is taken as it is now."""
+        if not self._by_user:
+            for entry in self._lists.get("", ()):
+                yield entry[1]
+            return
+        used = self.used
+        lists = [
+            [(entry[0][0], used.get(user, 0.0), entry) for entry in waiting]
+            for user, waiting in self._lists.items()
+        ]
+        for _, _, entry in heapq.merge(*lists):
+            yield entry[1]
+
+    def jobs(self) -> Iterator[int]:
+        """Yield the waiting jobs in no order."""
+        yield from self.entries
+
+
+class Heads:
+    """The first jobs of all lines of a pool, in buckets of equal shape.
+
+    Where one job of a shape does not fit, none does, so a cycle asks once for each shape, not once
+    for each queue.
+    """
+
+    def __init__(self) -> None:
+        """Begin empty."""
+        self._buckets: dict[Ask, list[tuple[Rank, int, int, Line]]] = {}
+
+    def __bool__(self) -> bool:
+        """Return whether there may be any."""
+        return bool(self._buckets)
+
+    def put(self, line: Line, ask: Ask, rank: Rank) -> None:
+        """Enter the head of a line under its rank; what stood for that line before is void."""
+        line.version += 1
+        bucket = self._buckets.setdefault(ask, [])
+        heapq.heappush(bucket, (rank, line.number, line.version, line))
+
+    def drop(self, line: Line) -> None:
+        """Forget the head of a line."""
+        line.version += 1
+
+    def first(
+        self, closed: "set[Ask]", pool: Pool, *, skip_large: bool
+    ) -> tuple[Rank, Line, Ask] | None:
+        """Return the head that is first among the shapes that are not closed.
+
+        With `skip_large`, those that borrow and ask for more than is free are passed over: they
+        can neither be held nor take anything back.
+        """
+        best: tuple[Rank, int, int, Line] | None = None
+        shape: Ask | None = None
+        for ask in list(self._buckets):
+            if ask in closed:
+                continue
+            bucket = self._buckets[ask]
+            while bucket and bucket[0][2] != bucket[0][3].version:
+                heapq.heappop(bucket)
+            if not bucket:
+                del self._buckets[ask]
+                continue
+            entry = bucket[0]
+            large = (ask.least or ask.units) > pool.free_units
+            if skip_large and large and entry[0][0] is Tier.BORROWED:
+                continue
+            if best is None or entry < best:
+                best, shape = entry, ask
+        if best is None or shape is None:
+            return None
+        return best[0], best[3], shape
+
+
+def rank_of(line: Line, entry: tuple[str, Entry], tier: Tier, *, fair: bool) -> Rank:
+    """Return where the head of a line stands among the heads of its pool; lower goes first."""
+    user, (key, index) = entry
+    if fair:
+        shares = line.account.shares()
+        return (tier, key[0], shares, line.used.get(user, 0.0), key, index)
+    return (tier, key, index)

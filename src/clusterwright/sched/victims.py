@@ -1,0 +1,169 @@
+"""Who may be stopped for a job, and at what cost.
+
+A queue takes back what it is owed from queues above theirs; a job of higher priority, or first in
+order, stops jobs of its own queue where the policy says so. The cost of stopping a job is what it
+holds times the work it would lose and the time to start again.
+"""
+
+from collections.abc import Iterable, Mapping
+
+from clusterwright.sched.line import Line
+from clusterwright.sched.nodes import ALL, Pool, Spot
+from clusterwright.sched.progress import lost_s
+from clusterwright.sched.quotas import Tier
+from clusterwright.sched.room import NOBODY, Choice, cheapest
+from clusterwright.sched.state import State
+
+
+def choose(state: State, line: Line, job: int, now_s: float) -> Choice:
+    """Return whom to stop so that a waiting job can start now.
+
+    Parameters
+    ----------
+    state
+        What waits, runs and is free; it is left as it was.
+    line
+        The line of the job.
+    job
+        The job, which does not fit as things are.
+    now_s
+        Time of the decision.
+    """
+    wake_s = float("inf")
+    rules = state.policy.preempt
+    if state.shared and "reclaim" in rules:
+        choice = _reclaimed(state, line, job, now_s)
+        if choice.spot is not None:
+            return choice
+        wake_s = choice.wake_s
+    if "priority" in rules or "order" in rules:
+        found, later_s = _behind(state, line, job, now_s)
+        wake_s = min(wake_s, later_s)
+        choice = cheapest(state, line.pool, job, found, ordered="order" in rules)
+        if choice.spot is not None:
+            return choice
+    return Choice(wake_s=wake_s) if wake_s < float("inf") else NOBODY
+
+
+def _reclaimed(state: State, line: Line, job: int, now_s: float) -> Choice:
+    """Return whom a queue stops to get what it is owed."""
+    pool, ask = line.pool, state.ask(job)
+    tier, owed = line.account.claim(ask.quanta(pool.scale))
+    if tier is Tier.BORROWED:
+        return NOBODY
+    due_s = state.since[job] + state.policy.reclaim_after_s
+    if now_s < due_s:
+        return Choice(wake_s=due_s)
+    costs: dict[int, float] = {}
+    wake_s = float("inf")
+    for other in state.lines_of[pool.name]:
+        if other.account.gives_to(owed, tier):
+            wake_s = min(wake_s, _add(state, costs, state.in_queue[other.name], now_s))
+    choice = cheapest(state, pool, job, costs)
+    if choice.spot is not None and _takes_too_much(state, choice.stopped, tier):
+        choice = cheapest(state, pool, job, _cheapest_of_each(state, costs, tier))
+    if choice.spot is None and tier is Tier.GUARANTEED:
+        choice = _moved(state, pool, job, costs, now_s)
+    return choice if choice.spot is not None else Choice(wake_s=wake_s)
+
+
+def _surplus(state: State, job: int, tier: Tier) -> int:
+    """Return what the queue of a running job holds above its own."""
+    account = state.line(job).account
+    own = account.guarantee if tier is Tier.GUARANTEED else max(account.deserved, account.guarantee)
+    return account.used - own
+
+
+def _takes_too_much(state: State, stopped: Iterable[int], tier: Tier) -> bool:
+    """Return whether a queue would fall below its own by more than its last job crosses it."""
+    taken: dict[str, list[int]] = {}
+    for job in stopped:
+        taken.setdefault(state.line(job).name, []).append(job)
+    return any(
+        sum(state.running[job].quanta for job in jobs)
+        - max(state.running[job].quanta for job in jobs)
+        >= max(1, _surplus(state, jobs[0], tier))
+        for jobs in taken.values()
+    )
+
+
+def _cheapest_of_each(state: State, costs: Mapping[int, float], tier: Tier) -> dict[int, float]:
+    """Return of each queue the jobs cheapest to stop, up to what it holds above its own."""
+    left: dict[str, int] = {}
+    found = {}
+    for job in sorted(costs, key=lambda one: (costs[one] / state.running[one].quanta, one)):
+        name = state.line(job).name
+        surplus = left.setdefault(name, _surplus(state, job, tier))
+        if surplus > 0:
+            found[job] = costs[job]
+            left[name] = surplus - state.running[job].quanta
+    return found
+
+
+def _behind(state: State, line: Line, job: int, now_s: float) -> tuple[dict[int, float], float]:
+    """Return the running jobs of a queue that a job goes before, with what each would cost."""
+    one = state.jobs[job]
+    if "order" in state.policy.preempt:
+        mine = state.left_s(job)
+        costs = {}
+        for other, run in state.running.items():
+            left = state.left_s(other) - (now_s - run.since_s) * run.rate
+            same = state.line(other) is line and state.jobs[other].preemptible
+            if same and left > mine and state.jobs[other].priority <= one.priority:
+                costs[other] = -left  # the one with the most time left goes first
+        return costs, float("inf")
+    lower = [
+        other for other in state.in_queue[line.name] if state.jobs[other].priority < one.priority
+    ]
+    costs = {}
+    wake_s = _add(state, costs, lower, now_s)
+    return costs, wake_s
+
+
+def _add(state: State, costs: dict[int, float], jobs: Iterable[int], now_s: float) -> float:
+    """Add what stopping jobs would cost; return when the next one loses its shield."""
+    wake_s = float("inf")
+    shield = state.policy.shield_s
+    for job in jobs:
+        if not state.jobs[job].preemptible:
+            continue
+        run = state.running[job]
+        if now_s - run.since_s < shield:
+            wake_s = min(wake_s, run.since_s + shield)
+            continue
+        costs[job] = run.quanta * lost_s(state, job, now_s)
+    return wake_s
+
+
+def _moved(state: State, pool: Pool, job: int, costs: Mapping[int, float], now_s: float) -> Choice:
+    """Return jobs to move out of the way of one that its queue is owed.
+
+    Enough is free, or held by those that borrow, but in pieces. Jobs of any queue may be stopped
+    when all that are within their own share can start again elsewhere at once.
+    """
+    everyone = dict(costs)
+    for line in state.lines_of[pool.name]:
+        _add(state, everyone, state.in_queue[line.name], now_s)
+    choice = cheapest(state, pool, job, everyone)
+    if choice.spot is None:
+        return NOBODY
+    moved = [one for one in choice.stopped if one not in costs]
+    for one in choice.stopped:
+        run = state.running[one]
+        pool.give(run.placed, run.part, state.ask(one))
+    nodes, part = choice.spot
+    pool.take(nodes, part, state.ask(job))
+    settled: list[tuple[int, Spot]] = []
+    for one in moved:
+        spot = state.place(pool, state.ask(one), ALL)
+        if spot is None:
+            break
+        pool.take(*spot, state.ask(one))
+        settled.append((one, spot))
+    for one, spot in reversed(settled):
+        pool.give(*spot, state.ask(one))
+    pool.give(nodes, part, state.ask(job))
+    for one in choice.stopped:
+        run = state.running[one]
+        pool.take(run.placed, run.part, state.ask(one))
+    return choice if len(settled) == len(moved) else NOBODY
