@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.learn.conftest import job
 
-from clusterwright import learn, twin
+from clusterwright import learn, sched, twin
 from clusterwright.model.cluster import Cluster, NodeGroup
 
 CLAIMS = st.lists(st.floats(1, 1e9), max_size=20).map(sorted)
@@ -44,7 +44,7 @@ def test_a_stream_of_small_jobs_cannot_hold_a_large_one_back(window_s, starves):
         learn_key(one, 2.0 if one is large else 1.0, known, window_s) for one in [*small, large]
     ]
     cluster = Cluster(groups=(NodeGroup(queue="q", num_nodes=1, gpus_per_node=4),))
-    outcome = twin.run(cluster, jobs, twin.Setting(policy="predicted"))
+    outcome = twin.run(cluster, jobs, twin.Setting(policy=sched.policy_of("predicted")))
     waited = next(
         record.waited_s
         for one, record in zip(outcome.jobs, outcome.records, strict=True)

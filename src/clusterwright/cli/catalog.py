@@ -36,7 +36,7 @@ KINDS: Mapping[str, tuple[str, ...]] = {
     "software": ("name", "title", "released", "family"),
     "training_systems": ("name", "title", "nic"),
     "step_factors": ("name", "unit", "value", "prior", "spread", "meaning"),
-    "step_errors": ("name", "rows", "families", "median", "bar"),
+    "step_errors": ("name", "rows", "families", "median", "bar", "least", "most"),
     "defaults": ("name", "value", "reason", "source"),
     "sources": ("name", "title", "publisher", "read_on"),
 }

@@ -84,15 +84,16 @@ def learning(
         progress=progress,
     )
     kept = _fitting(found.jobs, cluster, progress)
+    held = {job.job_id for job in kept}
     outlooks = [
         one
         for job, one in zip(found.jobs, learned.outlooks(found, model), strict=True)
-        if job in kept
+        if job.job_id in held
     ]
     with progress.step(f"running {len(kept):,} jobs on {cluster.num_gpus:,} accelerators") as step:
         rows = orders(
             cluster,
-            tuple(kept),
+            kept,
             found.past,
             from_s=found.from_s,
             outlooks=outlooks,
@@ -106,12 +107,12 @@ def learning(
     return ExitCode.OK
 
 
-def _fitting(jobs: tuple[Job, ...], cluster: Cluster, progress: Progress) -> dict[Job, None]:
+def _fitting(jobs: tuple[Job, ...], cluster: Cluster, progress: Progress) -> tuple[Job, ...]:
     """Return the jobs that their queue can hold; the others would block it for ever."""
     room: dict[str, int] = {}
     for group in cluster.groups:
         room[group.queue] = room.get(group.queue, 0) + group.num_nodes * group.quanta
-    kept = {job: None for job in jobs if job.quanta <= room.get(job.queue, 0)}
+    kept = tuple(job for job in jobs if job.quanta <= room.get(job.queue, 0))
     if len(kept) < len(jobs):
         progress.say(
             f"{len(jobs) - len(kept):,} of {len(jobs):,} jobs left out: their queue has no nodes, "

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from clusterwright import learn, twin
+from clusterwright import learn, sched, twin
 from clusterwright.learn import History, Outlook, Past
 from clusterwright.model.cluster import Cluster
 from clusterwright.model.job import Job
@@ -91,7 +91,7 @@ def orders(
     ]
     plans: list[tuple[str, str, Callable[[], Outcome]]] = [
         ("fifo", "nothing", lambda: _run(cluster, jobs, "fifo")),
-        ("smallest-first", "nothing", lambda: _keyed(cluster, jobs, _sizes(jobs))),
+        ("smallest-first", "nothing", lambda: _run(cluster, jobs, "smallest")),
         ("predicted", "what was known before the period", lambda: _keyed(cluster, jobs, claims)),
         ("predicted, guarded", "the same", lambda: _keyed(cluster, jobs, guarded)),
     ]
@@ -149,10 +149,6 @@ def _claims(past: Sequence[Past], from_s: Seconds) -> list[Seconds]:
     )
 
 
-def _sizes(jobs: Sequence[Job]) -> list[float]:
-    return [job.num_gpus_ratio for job in jobs]
-
-
 def _keyed(cluster: Cluster, jobs: Sequence[Job], keys: Sequence[float]) -> Outcome:
     placed = [replace(job, estimate_s=key) for job, key in zip(jobs, keys, strict=True)]
     return _run(cluster, placed, _BY_KEY)
@@ -161,7 +157,7 @@ def _keyed(cluster: Cluster, jobs: Sequence[Job], keys: Sequence[float]) -> Outc
 def _run(
     cluster: Cluster, jobs: Sequence[Job], policy: str, until_s: Seconds | None = None
 ) -> Outcome:
-    return twin.run(cluster, jobs, Setting(policy=policy, horizon_s=until_s))
+    return twin.run(cluster, jobs, Setting(policy=sched.policy_of(policy), horizon_s=until_s))
 
 
 def _row(name: str, knows: str, outcome: Outcome, gpus_per_node: int) -> OrderRow:
