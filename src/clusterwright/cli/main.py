@@ -51,8 +51,7 @@ COMMANDS: Sequence[tuple[str, str, str]] = (
         "clusterwright estimate fabric fabrics.csv -o csv\n"
         "clusterwright estimate training runs.csv -o csv\n"
         "clusterwright estimate encoder backbones.csv -o csv\n"
-        "clusterwright estimate runtimes october.csv.gz --history september.csv.gz "
-        "--history-shift 30d --out guesses.csv",
+        "clusterwright estimate runtimes jobs.csv.gz --from 14d --out guesses.csv",
     ),
     (
         "calibrate",

@@ -35,8 +35,8 @@ def overtaken_until_s(
     """Return the key under the guard: least goes first, and nobody waits for ever.
 
     A job with the largest claim of all may be overtaken by what is submitted up to `window_s` after
-    it, one in the middle by what comes in half that time, the smallest by nobody. Nothing that is
-    submitted later than that ever goes before it, so the jobs it waits for are finite in number.
+    it, one in the middle by what comes in half that time, the smallest by nobody. Nothing of its
+    priority that is submitted later than that goes before it, so those are finite in number.
     The key does not change while a job waits (a heap stays in order); the order is the same as
     that of the share of the window less the time waited.
 
