@@ -22,6 +22,7 @@ from clusterwright.documents import FieldInfo
 from clusterwright.model.demand import Demand
 from clusterwright.model.design import Design
 from clusterwright.model.run import Run
+from clusterwright.sched.packing import PACKINGS
 
 DOCS = Path(__file__).resolve().parents[1] / "docs" / "reference"
 GENERATED = (
@@ -156,11 +157,14 @@ def policies() -> str:
     places = [
         (f"`{name}`", (one.__doc__ or "").splitlines()[0]) for name, one in sched.PLACEMENTS.items()
     ]
+    shares = [(f"`{one.name}`", one.rule) for one in PACKINGS.values()]
     return (
         f"{GENERATED}\n# Policies and placements\n\n## Policies\n\n"
         f"{table(('policy', 'rule', 'order', 'may stop jobs'), rows)}\n## Order keys\n\n"
         f"{table(('key', 'goes first'), orders)}\n## Placements\n\n"
-        f"{table(('placement', 'what it returns'), places)}"
+        f"{table(('placement', 'what it returns'), places)}\n"
+        f"## Placements of shares\n\nFor `study packing`.\n\n"
+        f"{table(('placement', 'where a request goes'), shares)}"
     )
 
 

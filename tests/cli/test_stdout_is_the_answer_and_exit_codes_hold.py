@@ -79,6 +79,10 @@ def commands(files):
         "simulate a trace on a design": [
             *("simulate", str(files / "before"), "--trace", str(files / "trace.csv")),
         ],
+        "study energy": [
+            *("study", "energy", str(files / "before"), "--demand", WORKED, "--days", "15"),
+            *("--zones", "DE-LU"),
+        ],
         "policies": ["simulate", "--list"],
         "trace convert": [
             *("trace", "convert", str(files / "trace.csv"), "--out", str(files / "again.csv")),
@@ -149,6 +153,12 @@ def test_quiet_leaves_stderr_empty(files, call):
         (["trace", "show", WORKED], 2, "format cannot be told"),
         (["trace", "generate", "--scale", "2"], 2, "--like"),
         (["check", "nowhere/design.yaml"], 2, "clusterwright plan"),
+        (["study", "energy", WORKED], 2, "--demand FILE"),
+        (["study", "energy", WORKED, "--demand", WORKED, "--zones", "DE-LV"], 2, "DE-LU?"),
+        (["study", "energy", WORKED, "--demand", WORKED, "--series", "x.csv"], 2, "no such file"),
+        (["study", "energy", WORKED, "--demand", WORKED, "--from-day", "400"], 2, "--from-day"),
+        (["study", "energy", WORKED, "--signal", "both", "--demand", WORKED], 2, "USD/t"),
+        (["study", "energy", "--sreies", "x", WORKED], 2, "Unknown option"),
         (["plan", WORKED, "--lang", "fr"], 2, "en"),
         (["plan", WORKED, "-o", "xml"], 2, "json"),
         (["plan", WORKED, "--catalog", "nowhere"], 2, "directory"),

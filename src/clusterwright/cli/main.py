@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from cyclopts import App, CycloptsError
 
 from clusterwright import __version__
+from clusterwright.cli.study import STUDIES
 from clusterwright.cli.common import UnknownOption
 from clusterwright.errors import ClusterwrightError, ExitCode, nearest
 
@@ -72,6 +73,12 @@ COMMANDS: Sequence[tuple[str, str, str]] = (
         "clusterwright simulate --nodes 20 --trace jobs.csv.gz --policy fifo",
     ),
     (
+        "study",
+        "Compare ways of running a centre.",
+        "clusterwright study energy build --demand centre.yaml --zones DE-LU\n"
+        "clusterwright study packing --nodes nodes.csv --trace pods.csv",
+    ),
+    (
         "trace",
         "Read job logs of Slurm, Kubernetes and others; look at them; draw more like them.",
         "sacct -a -D -P --format=ALL | clusterwright trace convert - --out jobs.csv.gz\n"
@@ -87,7 +94,9 @@ COMMANDS: Sequence[tuple[str, str, str]] = (
     (
         "catalog",
         "Show what can be bought, with its sources.",
-        "clusterwright catalog accelerators\nclusterwright catalog regions --filter country=China",
+        "clusterwright catalog accelerators\n"
+        "clusterwright catalog regions --filter country=China\n"
+        'clusterwright catalog mig H100-SXM5-80GB --seat "9 GB"',
     ),
     (
         "schema",
@@ -113,6 +122,7 @@ COMMANDS: Sequence[tuple[str, str, str]] = (
 
 SUBCOMMANDS: Mapping[str, Sequence[tuple[str, str, str]]] = {
     # name of the command: its own commands, as above
+    "study": STUDIES,
     "trace": (
         (
             "convert",
@@ -156,7 +166,8 @@ def build_app() -> App:
             continue
         group = App(name=name, help=help_text, help_epilogue=_examples(examples))
         for verb, verb_help, verb_examples in SUBCOMMANDS[name]:
-            _add(group, f"clusterwright.cli.{name}:{verb}", verb, verb_help, verb_examples)
+            module = f"study_{verb}" if name == "study" else name  # a study is a file of its own
+            _add(group, f"clusterwright.cli.{module}:{verb}", verb, verb_help, verb_examples)
         app.command(group)
     return app
 

@@ -15,11 +15,6 @@ from clusterwright.model.cluster import Cluster
 from clusterwright.model.job import Job
 from clusterwright.study.learning import orders
 
-EXAMPLES = (
-    "clusterwright study learning october.csv.gz --history september.csv.gz --history-shift 30d "
-    "--queues queues.csv\n"
-    "clusterwright study learning jobs.csv.gz --from 14d --queues queues.csv -o json"
-)
 _SHOWN = (
     *("name", "knows", "avg_jct_s", "avg_wait_s", "p99_wait_s", "max_wait_s"),
     *("largest_avg_wait_s", "largest_p99_wait_s"),
@@ -39,9 +34,10 @@ def learning(
     gpus_per_node: int = 8,
     common: Common | None = None,
 ) -> int:
-    """Run a period first come first served, smallest first, as predicted and with true run times.
+    """Hold an order by predicted run times against others, on a period it has not seen.
 
-    Every order runs in the twin on the same nodes, each queue on its own; predictions know only
+    First come first served, fewest accelerators first, as predicted, predicted under the guard, and
+    shortest true run time. Every order runs in the twin on the same nodes, each queue on its own; predictions know only
     what came before the period.
 
     Parameters

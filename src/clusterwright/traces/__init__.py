@@ -1,5 +1,6 @@
 """Other people's logs as our jobs; every row that cannot be used is reported and counted."""
 
+from clusterwright.traces.energy import read_series
 from clusterwright.traces.formats import FORMATS, detect, read_trace
 from clusterwright.traces.quotas import read_quotas
 from clusterwright.traces.tidy import read_estimates, read_nodes, read_queues
@@ -15,6 +16,7 @@ __all__ = [
     "read_nodes",
     "read_queues",
     "read_quotas",
+    "read_series",
     "read_trace",
     "write_tidy",
 ]

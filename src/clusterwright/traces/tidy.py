@@ -68,7 +68,7 @@ def _at_least_zero(text: str, cause: Cause, what: str) -> float:
 
 
 def _known_time(text: str) -> float:
-    value = _number(text)
+    value = number_of(text)
     if value is None:
         msg = f"{text!r} is no time"
         raise ValueError(msg)
@@ -234,7 +234,7 @@ def read_queues(content: bytes, *, file: str, gpus_per_node: int) -> Cluster:
         With every row that is not a queue and a number of nodes.
     """
     groups, faults = [], []
-    for line, row in _rows(content, file, ("queue", "nodes")):
+    for line, row in rows_of(content, file, ("queue", "nodes")):
         count = row["nodes"].strip()
         if row["queue"] and count in ("", "0"):
             continue  # a queue above others, or one that owns no nodes
@@ -261,7 +261,7 @@ def read_nodes(content: bytes, *, file: str, queue: str = "all") -> Cluster:
     """
     groups: dict[tuple[int, str], int] = {}
     faults = []
-    for line, row in _rows(content, file, ("gpus",)):
+    for line, row in rows_of(content, file, ("gpus",)):
         text = (row.get("gpus") or "").strip()
         if not text.replace(".0", "").isdecimal():
             faults.append(
@@ -291,8 +291,8 @@ def read_estimates(content: bytes, jobs: tuple[Job, ...], *, file: str) -> tuple
     """
     guessed: dict[str, float] = {}
     faults = []
-    for line, row in _rows(content, file, ("job_id", "est_duration_s")):
-        value = _number(row["est_duration_s"])
+    for line, row in rows_of(content, file, ("job_id", "est_duration_s")):
+        value = number_of(row["est_duration_s"])
         if value is None:
             message = f"{row['est_duration_s']!r} is no number"
             faults.append(Fault(file=file, line=line, path="est_duration_s", message=message))
@@ -306,7 +306,7 @@ def read_estimates(content: bytes, jobs: tuple[Job, ...], *, file: str) -> tuple
     )
 
 
-def _rows(
+def rows_of(
     content: bytes, file: str, needed: tuple[str, ...]
 ) -> Iterator[tuple[int, Mapping[str, str]]]:
     try:
@@ -342,7 +342,7 @@ def _check_columns(names: Iterable[str], needed: Iterable[str], file: str) -> No
         raise InvalidInput([Fault(file=file, line=1, message=message, remedy=remedy)])
 
 
-def _number(text: str) -> float | None:
+def number_of(text: str) -> float | None:
     try:
         value = float(text)
     except ValueError:
