@@ -69,6 +69,7 @@ def commands(files):
         "estimate fabric": ["estimate", "fabric", str(files / "fabrics.csv")],
         "estimate training": ["estimate", "training", str(files / "runs.csv")],
         "estimate encoder": ["estimate", "encoder", str(files / "encoders.csv")],
+        "estimate runtimes": ["estimate", "runtimes", str(files / "trace.csv"), "--online"],
         "calibrate training": ["calibrate", "training", str(files / "runs.csv")],
         "search training": asking(),
         "simulate a demand": [

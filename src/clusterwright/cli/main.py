@@ -51,7 +51,8 @@ COMMANDS: Sequence[tuple[str, str, str]] = (
         "Hold the models against rows of your own measurements.",
         "clusterwright estimate fabric fabrics.csv -o csv\n"
         "clusterwright estimate training runs.csv -o csv\n"
-        "clusterwright estimate encoder backbones.csv -o csv",
+        "clusterwright estimate encoder backbones.csv -o csv\n"
+        "clusterwright estimate runtimes jobs.csv.gz --from 14d --out guesses.csv",
     ),
     (
         "calibrate",
