@@ -2,14 +2,18 @@
 
 import hashlib
 from array import array
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import chain
+from typing import Any, Self
 
 import numpy as np
+import numpy.typing as npt
 
 from clusterwright.model.event import Event, EventKind
 
 _BLOCK = 4096  # events that are put into the columns together
+
+Columns = Mapping[str, npt.NDArray[Any]]
 
 
 class EventLog:
@@ -28,6 +32,31 @@ class EventLog:
         self._many = array("q")  # how many nodes a start has
         self._nodes = array("q")
         self._quanta = array("q")
+
+    @classmethod
+    def from_columns(cls, columns: Columns) -> Self:
+        """Return the log of columns as `columns` gives them.
+
+        Raises
+        ------
+        ValueError
+            If a column is missing, or the columns do not belong together.
+        """
+        log = cls()
+        arrays = log._arrays()  # noqa: SLF001 - its own
+        for name, column in arrays.items():
+            if name not in columns:
+                msg = f"no column {name!r}"
+                raise ValueError(msg)
+            column.frombytes(np.ascontiguousarray(columns[name], dtype=column.typecode).tobytes())
+        placed = {"nodes": sum(arrays["num_nodes"]), "quanta": sum(arrays["num_nodes"])}
+        for name, column in arrays.items():
+            wanted = placed.get(name, len(arrays["time_s"]))
+            if len(column) != wanted:
+                msg = f"column {name!r} has {len(column):,} rows instead of {wanted:,}"
+                raise ValueError(msg)
+        log._num = len(arrays["time_s"])  # noqa: SLF001 - its own
+        return log
 
     def __len__(self) -> int:
         """Return how many events there are."""
@@ -64,17 +93,7 @@ class EventLog:
         `quanta` hold what the starts took, one start after the other, `num_nodes` each.
         """
         self._settle()
-        return {
-            "time_s": np.array(self._time),
-            "kind": np.array(self._kind),
-            "job": np.array(self._job),
-            "node": np.array(self._node),
-            "part": np.array(self._part),
-            "kept_s": np.array(self._kept),
-            "num_nodes": np.array(self._many),
-            "nodes": np.array(self._nodes),
-            "quanta": np.array(self._quanta),
-        }
+        return {name: np.array(column) for name, column in self._arrays().items()}
 
     def to_bytes(self) -> bytes:
         """Return the log as bytes."""
@@ -83,6 +102,20 @@ class EventLog:
     def digest(self) -> str:
         """Return the SHA-256 of the log."""
         return hashlib.sha256(self.to_bytes()).hexdigest()
+
+    def _arrays(self) -> "dict[str, array[Any]]":
+        """Return the columns as they grow, by their names."""
+        return {
+            "time_s": self._time,
+            "kind": self._kind,
+            "job": self._job,
+            "node": self._node,
+            "part": self._part,
+            "kept_s": self._kept,
+            "num_nodes": self._many,
+            "nodes": self._nodes,
+            "quanta": self._quanta,
+        }
 
     def _settle(self) -> None:
         """Put the fresh events into the columns."""
