@@ -20,8 +20,8 @@ import numpy as np
 from clusterwright.model.event import EventKind
 from clusterwright.model.job import QUANTA
 from clusterwright.twin import spans
+from clusterwright.twin.hourly import queue_use, queue_waiting
 from clusterwright.twin.recording import Numbers, Recording
-from clusterwright.twin.series import queue_use, queue_waiting
 from clusterwright.units import SECONDS_PER_HOUR
 
 MOST_NODES = 2000
@@ -53,8 +53,8 @@ def trace_json(recording: Recording) -> bytes:
         "displayTimeUnit": "ms",
         "otherData": {
             "producer": "clusterwright",
-            "a track is": tracks.what,
-            "slices left out, the shortest": left_out,
+            "track": tracks.what,
+            "shortest_slices_left_out": left_out,
         },
     }
     rows = [*_counters(recording), *_slices(recording, tracks, bars)]
@@ -173,16 +173,15 @@ def _slices(recording: Recording, tracks: _Tracks, bars: _Bars) -> Iterator[Row]
             tid = int(first_tid[number]) + lane
             yield _named("thread_name", pid, tid, name=f"{name} ({lane + 1})" if lane else name)
             yield _named("thread_sort_index", pid, tid, sort_index=tid)
-    tids = (first_tid[bars.track] + lanes).tolist()
-    pids = (tracks.process[bars.track] + 2).tolist()
-    for i, facts in enumerate(_facts(recording, bars)):
-        yield facts | {
-            "ph": "X",
-            "ts": int(bars.since_us[i]),
-            "dur": int(bars.until_us[i] - bars.since_us[i]),
-            "pid": pids[i],
-            "tid": tids[i],
-        }
+    places = zip(
+        bars.since_us.tolist(),
+        (bars.until_us - bars.since_us).tolist(),
+        (tracks.process[bars.track] + 2).tolist(),
+        (first_tid[bars.track] + lanes).tolist(),
+        strict=True,
+    )
+    for (since, lasts, pid, tid), facts in zip(places, _facts(recording, bars), strict=True):
+        yield {"ph": "X", "ts": since, "dur": lasts, "pid": pid, "tid": tid, **facts}
 
 
 def _facts(recording: Recording, bars: _Bars) -> Iterator[Row]:
@@ -190,13 +189,16 @@ def _facts(recording: Recording, bars: _Bars) -> Iterator[Row]:
     held = spans.attempts(recording)
     ends = [_ENDS.get(kind, "still running") for kind in held.end.tolist()]
     jobs, queues = recording.job_id.tolist(), recording.job_queue.tolist()
-    users, on_gpus = recording.job_user.tolist(), recording.job_gpus > 0
-    unit = np.where(on_gpus, QUANTA, 1)
-    for job, attempt, nodes, quanta in zip(
+    users, in_all = recording.job_user.tolist(), held.num_nodes.tolist()
+    on_gpus = recording.job_gpus[bars.subject] > 0 if recording.num_jobs else bars.subject > 0
+    taken = np.round(bars.quanta / np.where(on_gpus, QUANTA, 1), 3)
+    units = np.where(on_gpus, "gpus_here", "cores_here")
+    for job, attempt, unit, amount, nodes in zip(
         bars.subject.tolist(),
         bars.attempt.tolist(),
+        units.tolist(),
+        taken.tolist(),
         bars.nodes.tolist(),
-        bars.quanta.tolist(),
         strict=True,
     ):
         if job < 0:
@@ -205,9 +207,9 @@ def _facts(recording: Recording, bars: _Bars) -> Iterator[Row]:
         particulars: Row = {
             "queue": queues[job],
             "user": users[job],
-            "gpus here" if on_gpus[job] else "cores here": round(quanta / unit[job], 3),
-            "nodes here": nodes,
-            "nodes in all": int(held.num_nodes[attempt]),
+            unit: amount,
+            "nodes_here": nodes,
+            "nodes": in_all[attempt],
             "end": ends[attempt],
         }
         yield {"name": jobs[job], "cat": queues[job], "args": particulars}

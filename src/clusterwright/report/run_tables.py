@@ -7,13 +7,12 @@ import numpy as np
 
 from clusterwright import units
 from clusterwright.model.event import EventKind
-from clusterwright.model.job import QUANTA
 from clusterwright.report.numbers import scale
 from clusterwright.report.tables import csv_text
 from clusterwright.twin import spans
+from clusterwright.twin.hourly import Series
 from clusterwright.twin.kernel import Outcome
 from clusterwright.twin.recording import Floats, Numbers, Recording
-from clusterwright.twin.series import Series
 
 JOB_COLUMNS = {
     "job_id": "name of the job",
@@ -87,7 +86,9 @@ def hostlist(names: Sequence[str]) -> str:
     texts = []
     for head, runs in folded.items():
         inner = ",".join("-".join(run) for run in runs)
-        texts.append(f"{head}-[{inner}]" if len(runs) > 1 or len(runs[0]) > 1 else f"{head}-{inner}")
+        texts.append(
+            f"{head}-[{inner}]" if len(runs) > 1 or len(runs[0]) > 1 else f"{head}-{inner}"
+        )
     return ",".join(texts)
 
 
@@ -98,11 +99,11 @@ def _job_rows(outcome: Outcome, recording: Recording) -> Iterator[tuple[object, 
     ).tolist()
     last = np.full(recording.num_jobs, -1)
     last[held.subject] = np.arange(held.subject.size)  # the last one of a job stays
-    bounds = np.searchsorted(held.attempt, np.arange(held.subject.size + 1))
-    states = _states(recording)
-    for index, job in enumerate(outcome.jobs):
-        row = last[index]
-        nodes = held.node[bounds[row] : bounds[row + 1]] if row >= 0 else held.node[:0]
+    bounds = np.searchsorted(held.attempt, np.arange(held.subject.size + 1)).tolist()
+    held_nodes = held.node.tolist()
+    states, names = _states(recording), recording.node_name.tolist()
+    for index, (job, row) in enumerate(zip(outcome.jobs, last.tolist(), strict=True)):
+        nodes = sorted(held_nodes[bounds[row] : bounds[row + 1]]) if row >= 0 else []
         kept = outcome.records[index]
         yield (
             job.job_id,
@@ -111,8 +112,8 @@ def _job_rows(outcome: Outcome, recording: Recording) -> Iterator[tuple[object, 
             states[index],
             _seconds(job.num_gpus_ratio),
             0 if job.num_gpus_ratio else job.num_cpus,
-            nodes.size,
-            hostlist(recording.node_name[np.sort(nodes)].tolist()),
+            len(nodes),
+            hostlist([names[node] for node in nodes]),
             _seconds(kept.submit_s),
             _seconds(kept.first_start_s),
             _seconds(kept.end_s),

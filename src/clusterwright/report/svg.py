@@ -123,6 +123,13 @@ def points(pairs: list[tuple[float, float]], *, closed: bool = False) -> str:
     return f"M{body}{'Z' if closed else ''}"
 
 
+def boxes(found: list[tuple[float, float, float, float]]) -> str:
+    """Return path commands of many boxes at once, each `(x, y, width, height)`."""
+    return "".join(
+        f"M{_n(x)} {_n(y)}h{_n(width)}v{_n(height)}h{_n(-width)}z" for x, y, width, height in found
+    )
+
+
 def ribbon(left: tuple[float, float, float], right: tuple[float, float, float]) -> str:
     """Return path commands of a band between two edges, each `(x, top, bottom)`."""
     x1, top1, bottom1 = left

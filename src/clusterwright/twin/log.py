@@ -43,7 +43,7 @@ class EventLog:
             If a column is missing, or the columns do not belong together.
         """
         log = cls()
-        arrays = log._arrays()  # noqa: SLF001 - its own
+        arrays = log._arrays()
         for name, column in arrays.items():
             if name not in columns:
                 msg = f"no column {name!r}"
@@ -55,7 +55,7 @@ class EventLog:
             if len(column) != wanted:
                 msg = f"column {name!r} has {len(column):,} rows instead of {wanted:,}"
                 raise ValueError(msg)
-        log._num = len(arrays["time_s"])  # noqa: SLF001 - its own
+        log._num = len(arrays["time_s"])
         return log
 
     def __len__(self) -> int:
@@ -86,7 +86,7 @@ class EventLog:
             )
             first = last
 
-    def columns(self) -> dict[str, np.ndarray[tuple[int], np.dtype[np.generic]]]:
+    def columns(self) -> dict[str, npt.NDArray[Any]]:
         """Return the log as columns.
 
         `time_s, kind, job, node, part, kept_s, num_nodes` have shape (num_events,); `nodes` and

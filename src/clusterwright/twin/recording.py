@@ -105,7 +105,9 @@ def record(outcome: Outcome) -> Recording:
             np.array([group.quanta for group in cluster.groups], dtype=np.int64), counts
         ),
         queue_name=_texts(list(queues)),
-        queue_guarantee=np.array([_guarantee(cluster, queue) for queue in queues], dtype=np.float64),
+        queue_guarantee=np.array(
+            [_guarantee(cluster, queue) for queue in queues], dtype=np.float64
+        ),
     )
 
 

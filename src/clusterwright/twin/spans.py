@@ -6,7 +6,6 @@ Everything is read off the columns of the log at once, so a year of a large cent
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from clusterwright.model.event import EventKind
 from clusterwright.twin.recording import Floats, Numbers, Recording
@@ -81,7 +80,7 @@ def losses(recording: Recording) -> Spans:
 
 def integrals(
     spans: tuple[Floats, Floats],
-    weight: npt.NDArray[np.generic],
+    weight: Numbers | Floats,
     group: Numbers,
     *,
     shape: tuple[int, int],

@@ -117,8 +117,12 @@ def _row(
         waiting=waiting,
         nodes_down=down,
         power_w=None if energy is None else energy / lasts,
-        price_usd_per_j=np.resize(power.price_usd_per_j, lasts.size) if power and energy is not None else None,
-        carbon_g_per_j=np.resize(power.carbon_g_per_j, lasts.size) if power and energy is not None else None,
+        price_usd_per_j=np.resize(power.price_usd_per_j, lasts.size)
+        if power and energy is not None
+        else None,
+        carbon_g_per_j=np.resize(power.carbon_g_per_j, lasts.size)
+        if power and energy is not None
+        else None,
     )
 
 
