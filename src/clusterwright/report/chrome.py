@@ -261,7 +261,8 @@ def _counters(recording: Recording) -> Iterator[Row]:
             for step in changed.tolist():
                 at = round(step * step_s * _MICROSECONDS)
                 yield row | {"ts": at, "args": {unit: float(shown[step])}}
-            yield row | {"ts": end, "args": {unit: 0.0}}
+            if end > 0:  # a run of no time has its counters at one moment only
+                yield row | {"ts": end, "args": {unit: 0.0}}
 
 
 def _named(kind: str, pid: int, tid: int, **args: object) -> Row:
