@@ -78,6 +78,10 @@ def commands(files):
         "simulate a trace on a design": [
             *("simulate", str(files / "before"), "--trace", str(files / "trace.csv")),
         ],
+        "simulate into files": [
+            *("simulate", "--nodes", "2", "--trace", str(files / "trace.csv")),
+            *("--out", str(files / "run")),
+        ],
         "policies": ["simulate", "--list"],
         "catalog": ["catalog"],
         "catalog accelerators": ["catalog", "accelerators"],

@@ -35,9 +35,7 @@ def month() -> Outcome:
         NodeGroup(queue=name, num_nodes=nodes, gpus_per_node=8, nodes_per_leaf=4)
         for name, nodes in (("vision", 8), ("planning", 4), ("=cmd|'x'!A1", 1))
     )
-    quotas = tuple(
-        Quota(queue=one.queue, guarantee_ratio=one.num_nodes * 4.0) for one in groups
-    )
+    quotas = tuple(Quota(queue=one.queue, guarantee_ratio=one.num_nodes * 4.0) for one in groups)
     setting = Setting(
         policy=sched.with_changes(sched.policy_of("fair"), backfill="easy"),
         pooled=True,
@@ -72,7 +70,9 @@ def many(nodes: int = 2050, *, leaf: int = 0) -> Outcome:
 
 def nothing() -> Outcome:
     """Return a run without a single job."""
-    return run(Cluster(groups=(NodeGroup(queue="all", num_nodes=2, gpus_per_node=8),)), (), Setting())
+    return run(
+        Cluster(groups=(NodeGroup(queue="all", num_nodes=2, gpus_per_node=8),)), (), Setting()
+    )
 
 
 RUNS = {

@@ -2,7 +2,7 @@
 
 import gzip
 import json
-from collections import defaultdict
+from collections import Counter, defaultdict
 
 import pytest
 from tests.report.recordings import RUNS, month
@@ -16,6 +16,7 @@ KEYS = {
     "C": {"ph", "name", "ts", "pid", "tid", "args"},
     "M": {"ph", "name", "ts", "pid", "tid", "args"},
 }
+NUMBERS = {int, float}
 METADATA = {
     "process_name": {"name": str},
     "thread_name": {"name": str},
@@ -36,50 +37,61 @@ def faults(text):
         return ["no object with traceEvents"]
     if trace.get("displayTimeUnit") not in {"ms", "ns"}:
         found.append("displayTimeUnit is ms or ns")
-    named = {"process_name": set(), "thread_name": set()}
+    rows = trace["traceEvents"]
+    broken = [one for row in rows for one in faults_of_row(row)]
+    return [*found, *broken] if broken else [*found, *faults_together(rows)]
+
+
+def faults_of_row(row):
+    kind = row.get("ph")
+    if kind not in KEYS:
+        return [f"phase {kind!r}"]
+    if KEYS[kind] - row.keys() or row.keys() - KEYS[kind] - {"cname"}:
+        return [f"keys of {row}"]
+    numbers = [row[key] for key in ("pid", "tid", "ts", "dur") if key in row]
+    given = {key: type(value) for key, value in row["args"].items()}
+    wrong = {
+        "a number that is none, or below zero": any(
+            type(one) is not int or one < 0 for one in numbers
+        ),
+        "no name": not isinstance(row["name"], str) or not row["name"],
+        "metadata of another form": kind == "M" and given != METADATA.get(row["name"]),
+        "a counter of nothing": kind == "C" and not given,
+        "a counter of words": kind == "C" and bool(set(given.values()) - NUMBERS),
+    }
+    return [f"{what}: {row}" for what, is_so in wrong.items() if is_so]
+
+
+def faults_together(rows):
+    """Return what each row may say alone, but not beside the others."""
+    found = []
+    processes = [row["pid"] for row in rows if row["name"] == "process_name"]
+    threads = [(row["pid"], row["tid"]) for row in rows if row["name"] == "thread_name"]
+    for names in (processes, threads):
+        found += [f"named twice: {one}" for one, count in Counter(names).items() if count > 1]
+    found += [f"process {one} has no name" for one in {row["pid"] for row in rows} - {*processes}]
     tracks, counters = defaultdict(list), defaultdict(list)
-    for row in trace["traceEvents"]:
-        kind = row.get("ph")
-        if kind not in KEYS:
-            found.append(f"phase {kind!r}")
-            continue
-        if KEYS[kind] - row.keys() or row.keys() - KEYS[kind] - {"cname"}:
-            found.append(f"keys of {row}")
-            continue
-        for key in ("pid", "tid", "ts", "dur"):
-            if key in row and (type(row[key]) is not int or row[key] < 0):
-                found.append(f"{key} of {row} is no whole number from zero on")
-        if not isinstance(row["name"], str) or not row["name"]:
-            found.append(f"name of {row}")
-        if kind == "M":
-            wanted = METADATA.get(row["name"])
-            given = {key: type(value) for key, value in row["args"].items()}
-            if given != wanted:
-                found.append(f"metadata {row}")
-            if row["name"] in named:
-                key = row["pid"] if row["name"] == "process_name" else (row["pid"], row["tid"])
-                if key in named[row["name"]]:
-                    found.append(f"named twice: {row}")
-                named[row["name"]].add(key)
-        elif kind == "C":
-            if not row["args"] or any(type(one) not in {int, float} for one in row["args"].values()):
-                found.append(f"counter without numbers: {row}")
+    for row in rows:
+        if row["ph"] == "C":
             counters[row["pid"], row["name"]].append(row["ts"])
-        else:
+        elif row["ph"] == "X":
             tracks[row["pid"], row["tid"]].append((row["ts"], row["ts"] + row["dur"]))
-    found += [f"track {one} has no name" for one in tracks if one not in named["thread_name"]]
-    pids = {pid for pid, _ in (*tracks, *counters, *named["thread_name"])}
-    found += [f"process {one} has no name" for one in pids - named["process_name"]]
+    found += [f"track {one} has no name" for one in tracks.keys() - {*threads}]
     found += [f"counter {key} goes back" for key, at in counters.items() if at != sorted(set(at))]
-    for key, slices in tracks.items():
-        open_until = []
-        for since, until in sorted(slices, key=lambda one: (one[0], -one[1])):
-            while open_until and open_until[-1] <= since:
-                open_until.pop()
-            if open_until and open_until[-1] < until:
-                found.append(f"slices of track {key} cross at {since}")
-            open_until.append(until)
+    found += [f"slices of {key} cross" for key, slices in tracks.items() if cross(slices)]
     return found
+
+
+def cross(slices):
+    """Return whether slices of a track neither lie side by side nor one within the other."""
+    still = []
+    for since, until in sorted(slices, key=lambda one: (one[0], -one[1])):
+        while still and still[-1] <= since:
+            still.pop()
+        if still and still[-1] < until:
+            return True
+        still.append(until)
+    return False
 
 
 def unpacked(recording):
@@ -107,7 +119,16 @@ GOOD = json.dumps(
             {"ph": "M", "name": "thread_name", "ts": 0, "pid": 1, "tid": 1, "args": {"name": "t"}},
             {"ph": "C", "name": "c", "ts": 0, "pid": 1, "tid": 0, "args": {"gpus": 1}},
             *(
-                {"ph": "X", "name": "j", "cat": "q", "ts": ts, "dur": 10, "pid": 1, "tid": 1, "args": {}}
+                {
+                    "ph": "X",
+                    "name": "j",
+                    "cat": "q",
+                    "ts": ts,
+                    "dur": 10,
+                    "pid": 1,
+                    "tid": 1,
+                    "args": {},
+                }
                 for ts in (0, 20, 30)
             ),
         ],

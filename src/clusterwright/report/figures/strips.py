@@ -65,10 +65,11 @@ def draw(
     left = min(150.0, names + 16) if wide else 0.0
     right = width - texts - 12 if wide else width
     above = 0.0 if wide else LINE_HEIGHT + 2
-    top = (1.6 if any(legend) else 0.2) * LINE_HEIGHT
+    places = _places(legend, width)
+    top = (1.6 + 1.3 * places[-1][2] if places else 0.2) * LINE_HEIGHT
     height = top + (tall + _GAP + above) * len(strips) + HEIGHT
     drawing = Drawing(name, width=width, height=height)
-    _legend(drawing, looks, legend)
+    _legend(drawing, looks, legend, places)
     y = top
     for one in strips:
         y += above
@@ -129,16 +130,29 @@ def _area(
     return points(way, closed=True)
 
 
-def _legend(drawing: Drawing, looks: tuple[str, str], legend: tuple[str, str, str]) -> None:
-    x, y = 0.0, LINE_HEIGHT - 5.0
-    for look, text in zip((*looks, "line"), legend, strict=True):
-        if not text:
-            continue
-        if look == "line":
-            drawing.line(x, y - 4, x + 22, y - 4, look="limit dashed")
-            x += 28
+def _places(legend: tuple[str, str, str], width: float) -> list[tuple[int, float, int]]:
+    """Return which words of a legend stand where: number, x and row."""
+    found, x, row = [], 0.0, 0
+    for number, text in enumerate(legend):
+        need = text_width(text) + 30
+        if text and x and x + need > width:
+            x, row = 0.0, row + 1
+        if text:
+            found.append((number, x, row))
+            x += need + 18
+    return found
+
+
+def _legend(
+    drawing: Drawing,
+    looks: tuple[str, str],
+    legend: tuple[str, str, str],
+    places: list[tuple[int, float, int]],
+) -> None:
+    for number, x, row in places:
+        y = (row * 1.3 + 1) * LINE_HEIGHT - 5.0
+        if number < len(looks):
+            drawing.rect(x + 4.5, y - 10, 13, 13, look=looks[number])
         else:
-            drawing.rect(x, y - 10, 13, 13, look=look)
-            x += 19
-        drawing.text(x, y + 1, text)
-        x += text_width(text) + 22
+            drawing.line(x, y - 4, x + 22, y - 4, look="limit dashed")
+        drawing.text(x + 28, y + 1, legend[number])

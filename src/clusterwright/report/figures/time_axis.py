@@ -26,7 +26,7 @@ class TimeAxis:
         title, unit_s = self._unit()
         drawing.line(left, y, right, y, look="axis")
         whole = max(self.end_s, 1e-9) / unit_s
-        for tick in positions(whole, max(2, int((right - left) // 90))):
+        for tick in positions(whole, max(2, int((right - left) // 60))):
             if tick > whole * 1.001:
                 break
             x, text = left + (right - left) * tick / whole, f"{tick:g}"
