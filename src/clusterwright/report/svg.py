@@ -124,9 +124,13 @@ def points(pairs: list[tuple[float, float]], *, closed: bool = False) -> str:
 
 
 def boxes(found: list[tuple[float, float, float, float]]) -> str:
-    """Return path commands of many boxes at once, each `(x, y, width, height)`."""
+    """Return path commands of many boxes at once, each `(x, y, width, height)`.
+
+    Edges are rounded rather than widths, so that neighbours leave no hairline between them.
+    """
     return "".join(
-        f"M{_n(x)} {_n(y)}h{_n(width)}v{_n(height)}h{_n(-width)}z" for x, y, width, height in found
+        f"M{_n(x)} {_n(y)}H{_n(x + width)}V{_n(y + height)}H{_n(x)}z"
+        for x, y, width, height in found
     )
 
 

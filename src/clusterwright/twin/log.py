@@ -13,6 +13,20 @@ from clusterwright.model.event import Event, EventKind
 
 _BLOCK = 4096  # events that are put into the columns together
 
+COLUMNS = {
+    "time_s": "when, from the start of the run",
+    "kind": "what: a number, whose name is `kind_name[kind]`",
+    "job": "which job, a place in the columns `job_…`; -1 when none is meant",
+    "node": "which node, a place in the columns `node_…`; -1 when no single one is meant",
+    "part": "on a start on a share of an accelerator, which one of the node; else -1",
+    "kept_s": "on a stop, work done since the start that is not lost",
+    "num_nodes": "on a start, how many nodes it takes; else 0",
+    "nodes": "the nodes of all starts, one start after the other, `num_nodes` each",
+    "quanta": "what each of those starts takes of each of those nodes: 7,000 are an accelerator, "
+    "or cores on a node without",
+}
+"""Columns of a log and what they say."""
+
 Columns = Mapping[str, npt.NDArray[Any]]
 
 
@@ -87,11 +101,7 @@ class EventLog:
             first = last
 
     def columns(self) -> dict[str, npt.NDArray[Any]]:
-        """Return the log as columns.
-
-        `time_s, kind, job, node, part, kept_s, num_nodes` have shape (num_events,); `nodes` and
-        `quanta` hold what the starts took, one start after the other, `num_nodes` each.
-        """
+        """Return the log as `COLUMNS`, all but `nodes` and `quanta` of shape (num_events,)."""
         self._settle()
         return {name: np.array(column) for name, column in self._arrays().items()}
 
