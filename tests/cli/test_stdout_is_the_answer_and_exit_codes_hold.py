@@ -83,6 +83,10 @@ def commands(files):
             *("study", "energy", str(files / "before"), "--demand", WORKED, "--days", "15"),
             *("--zones", "DE-LU"),
         ],
+        "simulate into files": [
+            *("simulate", "--nodes", "2", "--trace", str(files / "trace.csv")),
+            *("--out", str(files / "run")),
+        ],
         "policies": ["simulate", "--list"],
         "trace convert": [
             *("trace", "convert", str(files / "trace.csv"), "--out", str(files / "again.csv")),

@@ -2,11 +2,11 @@
 
 import time
 from dataclasses import asdict, replace
-from typing import Annotated, Literal, get_args
+from typing import Annotated, Literal, NamedTuple, get_args
 
 from cyclopts import Parameter
 
-from clusterwright import documents, sched, twin
+from clusterwright import documents, report, sched, twin
 from clusterwright.catalog import Catalog
 from clusterwright.cli import files, given, load
 from clusterwright.cli.common import Common, FileName
@@ -19,7 +19,7 @@ from clusterwright.model.design import Design
 from clusterwright.model.job import Job
 from clusterwright.model.policy import Backfill, Policy
 from clusterwright.model.run import Run
-from clusterwright.twin import Power, Setting
+from clusterwright.twin import Outcome, Power, Setting
 from clusterwright.units import SECONDS_PER_DAY
 
 
@@ -44,6 +44,9 @@ def simulate(
     hourly: Annotated[bool, Parameter(negative=())] = False,
     seed: int = 0,
     list_policies: Annotated[bool, Parameter(name="--list", negative=())] = False,
+    out: Annotated[str | None, Parameter(name="--out")] = None,
+    lang: str = "en",
+    dry_run: Annotated[bool, Parameter(negative=())] = False,
     catalog: Annotated[str | None, Parameter(name="--catalog")] = None,
     common: Common | None = None,
 ) -> int:
@@ -93,10 +96,17 @@ def simulate(
         Seed of all random streams.
     list_policies
         Name the policies with their rules and stop.
+    out
+        Directory for run.json, events.npz, jobs.csv, series.csv, trace.json.gz and month.html.
+    lang
+        Language of month.html: en or zh.
+    dry_run
+        Run in full, write nothing.
     catalog
         Directory of your own parts, laid over the catalogue.
     """
     common = common or Common()
+    report.check_language(lang)
     if list_policies:
         rows = twin.describe_policies()
         emit(Answer(document=items_document("PolicyList", rows), rows=rows), common)
@@ -112,7 +122,7 @@ def simulate(
             msg = "give --demand or --trace, not both: one of them makes the jobs"
             raise UsageError(msg)
         parts = load.the_catalog(catalog)
-        run = run_design(
+        played = run_design(
             load.design(design),
             load.demand(demand)[0],
             parts,
@@ -137,9 +147,34 @@ def simulate(
         ):
             saving = given.Saving(checkpoint_every, checkpoint_cost, restart_cost)
             jobs = given.stoppable(jobs, saving, catalog)
-        run = _timed(trace or "", cluster, jobs, setting, power, progress, dropped=dropped)
-    emit(answer(run), common)
+        played = _timed(trace or "", cluster, jobs, setting, power, progress, dropped=dropped)
+    if out is not None and not dry_run:
+        with progress.step(f"writing {out}"):
+            files.write_directory(out, run_files(played, lang=lang))
+    emit(answer(played.run), common)
     return ExitCode.OK
+
+
+class Played(NamedTuple):
+    """A run of the twin: its summary, everything that it brought forth, and its power."""
+
+    run: Run
+    outcome: Outcome
+    power: Power | None
+
+
+def run_files(played: Played, *, lang: str) -> dict[str, str | bytes]:
+    """Return the files of a run by name."""
+    run, outcome, power = played
+    recording = twin.record(outcome)
+    return {
+        "run.json": documents.dump(run, format="json"),
+        "events.npz": twin.recording_bytes(recording),
+        "jobs.csv": report.jobs_csv(outcome, recording),
+        "series.csv": report.series_csv(twin.series(outcome, recording, power)),
+        "trace.json.gz": report.trace_json(recording),
+        "month.html": report.month_html(run, recording, lang=lang),
+    }
 
 
 def run_design(
@@ -152,8 +187,8 @@ def run_design(
     setting: Setting,
     failures: bool,
     hourly: bool,
-) -> Run:
-    """Run a design under its demand and return the summary.
+) -> Played:
+    """Run a design under its demand.
 
     Raises
     ------
@@ -220,7 +255,7 @@ def _timed(
     progress: Progress,
     *,
     dropped: int,
-) -> Run:
+) -> Played:
     started = time.perf_counter()
     with progress.step(f"running {len(jobs):,} jobs on {cluster.num_gpus:,} accelerators") as step:
         outcome = twin.run(
@@ -231,7 +266,7 @@ def _timed(
                 f"day {now / SECONDS_PER_DAY:.1f}: {events:,} events, {waiting:,} jobs wait"
             ),
         )
-    return twin.summarise(
+    run = twin.summarise(
         name,
         outcome,
         setting,
@@ -239,3 +274,4 @@ def _timed(
         num_dropped_rows=dropped,
         wall_s=time.perf_counter() - started,
     )
+    return Played(run, outcome, power)

@@ -229,8 +229,13 @@ def _charge(bills: dict[str, _Bill], bill: _Bill, shares: Mapping[str, float]) -
         bills[queue] = _Bill(*sums)
 
 
-def _hourly_bill(outcome: Outcome, power: Power, partition: str, steady_w: float) -> _Bill:
-    """Return what a partition's nodes, or something that draws steadily, cost hour by hour."""
+def hourly_energy_j(
+    outcome: Outcome, power: Power, partition: str, steady_w: float
+) -> npt.NDArray[np.float64]:
+    """Return what a partition's nodes and something that draws steadily take, shape (num_hours,).
+
+    The facility's share is in it; the last hour ends with the run.
+    """
     hours = max(1, math.ceil(outcome.end_s / SECONDS_PER_HOUR))
     lasts = np.full(hours, SECONDS_PER_HOUR)
     lasts[-1] = outcome.end_s - (hours - 1) * SECONDS_PER_HOUR
@@ -243,7 +248,12 @@ def _hourly_bill(outcome: Outcome, power: Power, partition: str, steady_w: float
         used = np.pad(used, (0, hours - used.size))
         step = power.busy_fraction - power.idle_fraction
         joules = joules + nameplate * (power.idle_fraction * lasts + step * used)
-    joules = joules * power.pue_ratio
-    price = np.resize(np.array(power.price_usd_per_j), hours)
-    carbon = np.resize(np.array(power.carbon_g_per_j), hours)
+    return np.asarray(joules * power.pue_ratio)
+
+
+def _hourly_bill(outcome: Outcome, power: Power, partition: str, steady_w: float) -> _Bill:
+    """Return what a partition's nodes, or something that draws steadily, cost hour by hour."""
+    joules = hourly_energy_j(outcome, power, partition, steady_w)
+    price = np.resize(np.array(power.price_usd_per_j), joules.size)
+    carbon = np.resize(np.array(power.carbon_g_per_j), joules.size)
     return _Bill(float(joules.sum()), float(joules @ price), float(joules @ carbon))
