@@ -76,7 +76,7 @@ def runs(draw):
     setting = Setting(
         policy=policy,
         pooled=draw(st.booleans()),
-        failures=draw(st.none() | st.just(Failures(per_gpu_day=2.0, repair_s=600.0))),
+        failures=draw(st.none() | st.just(Failures.of_nodes(per_gpu_day=2.0, repair_s=600.0))),
         horizon_s=draw(st.none() | st.just(6000.0)),
         seed=draw(st.integers(0, 9)),
     )
@@ -201,7 +201,7 @@ def test_a_lost_node_costs_the_work_since_the_last_checkpoint():
         checkpoint_stall_s=1.0,
         restart_s=60.0,
     )
-    failing = Setting(failures=Failures(per_gpu_day=0.25, repair_s=600.0), seed=3)
+    failing = Setting(failures=Failures.of_nodes(per_gpu_day=0.25, repair_s=600.0), seed=3)
     outcome = run(cluster, (long,), failing)
     record = outcome.records[0]
     assert record.num_interruptions > 0

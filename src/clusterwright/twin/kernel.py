@@ -15,17 +15,23 @@ from clusterwright.model.event import Event, EventKind
 from clusterwright.model.job import Job
 from clusterwright.model.policy import Policy
 from clusterwright.model.quota import BROKEN_AFTER_S
+from clusterwright.model.run import CauseFigures, StagingFigures
 from clusterwright.sched import POLICIES, State, checked, cycle
+from clusterwright.sched.nodes import Placed
 from clusterwright.sched.progress import kept_s, run_s
-from clusterwright.sched.state import Rate, Running
-from clusterwright.twin.failures import FailureClock, Failures
+from clusterwright.sched.state import Lead, Rate, Running
+from clusterwright.twin.breakage import Breakage
+from clusterwright.twin.failures import Failures
 from clusterwright.twin.log import EventLog
 from clusterwright.twin.records import Records
+from clusterwright.twin.sleep import Sleepers
+from clusterwright.twin.staging import Stager, Staging
 from clusterwright.twin.usage import Usage
 from clusterwright.units import Seconds
 
 _TELL_EVERY = 2000  # events between two calls of the progress callback
 _WAKE = 100  # no event of the log: only a moment at which to look again
+_ARRIVAL = 101  # a transfer is through, unless another one began and changed their speed
 _NEVER = math.inf
 _ENDS = (int(EventKind.FINISH), int(EventKind.TIMEOUT))
 
@@ -42,6 +48,10 @@ class Setting:
     """True when all queues share all nodes, by the quotas of the cluster where it has any."""
     failures: Failures | None = None
     """How nodes fail; absent, they do not."""
+    staging: Staging | None = None
+    """How data come near; absent, they are everywhere."""
+    wake_s: Seconds = 0.0
+    """Time until a sleeping node takes work, where the policy puts idle nodes to sleep."""
     horizon_s: Seconds | None = None
     """When the run stops; absent, when every job is through."""
     seed: int = 0
@@ -66,6 +76,10 @@ class Outcome:
     """When the run ended."""
     broken: Sequence[tuple[str, float]] | None
     """Queue and time of each wait beyond what a guarantee allows; absent where none is given."""
+    causes: Sequence[CauseFigures]
+    """What each cause of failures did."""
+    staging: StagingFigures | None
+    """What was staged; absent where data are everywhere."""
 
 
 @dataclass(slots=True)
@@ -75,7 +89,9 @@ class _Run:
     records: Records
     log: EventLog
     usage: Usage
-    clock: FailureClock
+    breakage: Breakage
+    stager: Stager | None
+    sleepers: Sleepers | None
     planned: list[tuple[float, int, int, int, int]] = field(default_factory=list)
     attempt: list[int] = field(default_factory=list)
     sequence: int = 0
@@ -83,6 +99,7 @@ class _Run:
     unfinished: int = 0
     awaited: set[float] = field(default_factory=set)
     repairing: int = 0
+    transfers: int = 0
 
 
 def run(
@@ -116,15 +133,26 @@ def run(
     """
     order = sorted(range(len(jobs)), key=lambda i: (jobs[i].submit_s, i))
     jobs = tuple(jobs[i] for i in order)
-    speed = rate(jobs) if rate is not None else None
-    state = State(cluster, jobs, checked(setting.policy), pooled=setting.pooled, rate=speed)
+    stager = None if setting.staging is None else Stager(setting.staging, jobs)
+    state = State(
+        cluster,
+        jobs,
+        checked(setting.policy),
+        pooled=setting.pooled,
+        rate=rate(jobs) if rate is not None else None,
+        staged=setting.staging is not None and setting.staging.prefetch,
+    )
+    sleepers = Sleepers.of(state, setting.wake_s)
+    state.lead = _lead(stager, sleepers)
     here = _Run(
         state=state,
         setting=setting,
         records=Records(jobs),
         log=EventLog(),
         usage=Usage(tuple(state.pools)),
-        clock=FailureClock(setting.failures, cluster, setting.seed),
+        breakage=Breakage(setting.failures, cluster, setting.seed),
+        stager=stager,
+        sleepers=sleepers,
         attempt=[0] * len(jobs),
         unfinished=len(jobs),
     )
@@ -141,7 +169,8 @@ def _play(here: _Run, jobs: Sequence[Job], progress: Progress | None) -> float:
     """Let everything happen, and return when the last of it did."""
     state, planned, setting = here.state, here.planned, here.setting
     horizon = _NEVER if setting.horizon_s is None else setting.horizon_s
-    _plan_failure(here, 0.0)
+    for number in range(len(here.breakage.causes)):
+        _plan_strike(here, 0.0, number)
     coming, now = 0, 0.0
     while here.unfinished:
         submit_s = jobs[coming].submit_s if coming < len(jobs) else _NEVER
@@ -154,6 +183,9 @@ def _play(here: _Run, jobs: Sequence[Job], progress: Progress | None) -> float:
             _happen(here, now, kind, subject, attempt)
         while coming < len(jobs) and jobs[coming].submit_s == now:
             _apply(here, Event(time_s=now, kind=EventKind.SUBMIT, job=coming))
+            if here.stager is not None:
+                here.stager.submit(coming, now)
+                _follow_transfers(here, now)
             coming += 1
         pools = tuple(state.touched)
         decided = cycle(state, now)
@@ -182,10 +214,33 @@ def _plan(here: _Run, time_s: float, kind: int, subject: int, attempt: int = 0) 
     heapq.heappush(here.planned, (time_s, int(kind), here.sequence, subject, attempt))
 
 
-def _plan_failure(here: _Run, now: float) -> None:
-    if here.clock.per_day:
-        time_s, node = here.clock.after(now)
-        _plan(here, time_s, EventKind.NODE_FAIL, node)
+def _plan_strike(here: _Run, now: float, number: int) -> None:
+    time_s = here.breakage.next_s(number, now)
+    if time_s < _NEVER:
+        _plan(here, time_s, EventKind.NODE_FAIL, number)
+
+
+def _lead(stager: Stager | None, sleepers: Sleepers | None) -> Lead | None:
+    """Return the time from a start until work begins; None where it always begins at once."""
+    if stager is None and sleepers is None:
+        return None
+
+    def lead_s(job: int, placed: Placed, now_s: float) -> float:
+        data_s = 0.0 if stager is None else stager.fetch_s(job, now_s)
+        return max(data_s, 0.0 if sleepers is None else sleepers.wake_s(placed, now_s))
+
+    return lead_s
+
+
+def _follow_transfers(here: _Run, now: float) -> None:
+    """Log what had to make room, and plan the arrival of the next transfer anew."""
+    assert here.stager is not None
+    for job in here.stager.gone():
+        _apply(here, Event(time_s=now, kind=EventKind.EVICTED, job=job))
+    time_s = here.stager.next_s()
+    here.transfers += 1
+    if time_s < _NEVER:
+        _plan(here, max(now, time_s), _ARRIVAL, here.transfers)
 
 
 def _happen(here: _Run, now: float, kind: int, subject: int, attempt: int) -> None:
@@ -198,12 +253,19 @@ def _happen(here: _Run, now: float, kind: int, subject: int, attempt: int) -> No
     elif kind == _WAKE:
         here.awaited.discard(now)
         state.touched.update(dict.fromkeys(state.pools))
+    elif kind == _ARRIVAL:
+        if subject == here.transfers and here.stager is not None:
+            job = here.stager.finish(now)
+            _apply(here, Event(time_s=now, kind=EventKind.STAGED, job=job))
+            _follow_transfers(here, now)
     elif kind == EventKind.NODE_REPAIR:
         here.repairing -= 1
+        if here.sleepers is not None:
+            here.sleepers.freed(((subject, 0),), now)
         here.usage.down[state.pool_at[subject].name].add(now, -1)
         _apply(here, Event(time_s=now, kind=EventKind.NODE_REPAIR, node=subject))
     else:
-        _fail(here, now, subject)
+        _strike(here, now, subject)
 
 
 def _end(here: _Run, now: float, kind: EventKind, index: int) -> None:
@@ -217,24 +279,64 @@ def _end(here: _Run, now: float, kind: EventKind, index: int) -> None:
     if kind is EventKind.FINISH:
         here.records.end_s[index] = now
     here.unfinished -= 1
+    if here.sleepers is not None:
+        here.sleepers.freed(run.placed, now)
+    if here.stager is not None:
+        here.stager.leave(index, now)
+        _follow_transfers(here, now)
 
 
-def _fail(here: _Run, now: float, node: int) -> None:
-    """Let a node fail, unless it is down already."""
-    state = here.state
-    _plan_failure(here, now)
-    pool = state.pool_at[node]
-    if pool.down >> (node - pool.first) & 1:
+def _strike(here: _Run, now: float, number: int) -> None:
+    """Let a cause strike: what it hits stops as of the failure, which is noticed now."""
+    state, breakage = here.state, here.breakage
+    _plan_strike(here, now, number)
+    strike = breakage.strike(number)
+    if strike.place < 0:
         return
-    for job in sorted(state.on_node[node]):
-        kept = kept_s(state, job, now)
-        _book_stop(here, job, state.running[job], now, kept)
-        here.records.num_interruptions[job] += 1
-        _apply(here, Event(time_s=now, kind=EventKind.INTERRUPT, job=job, kept_s=kept))
-    _apply(here, Event(time_s=now, kind=EventKind.NODE_FAIL, node=node))
-    here.usage.down[pool.name].add(now, 1)
-    here.repairing += 1
-    _plan(here, now + here.clock.repair_s(), EventKind.NODE_REPAIR, node)
+    hits = breakage.causes[number].hits
+    if hits == "job":
+        job = _holder(state, strike.place, strike.lot)
+        if job is not None:
+            _interrupt(here, now, job, number)
+        return
+    places = breakage.under_leaf(strike.place) if hits == "leaf" else (strike.place,)
+    lost = [one for one in places if not _is_down(state, one)]
+    for job in sorted({job for one in lost for job in state.on_node[one]}):
+        _interrupt(here, now, job, number)
+    for one in lost:
+        _apply(here, Event(time_s=now, kind=EventKind.NODE_FAIL, node=one))
+        here.usage.down[state.pool_at[one].name].add(now, 1)
+        here.repairing += 1
+        away_s = breakage.away_s(one, number, strike.repair_s, now)
+        _plan(here, now + away_s, EventKind.NODE_REPAIR, one)
+    breakage.num_lost[number] += len(lost)
+
+
+def _interrupt(here: _Run, now: float, job: int, number: int) -> None:
+    """Stop a job that a failure has hit, and queue it again."""
+    state, breakage = here.state, here.breakage
+    run = state.running[job]
+    kept = kept_s(state, job, now - breakage.causes[number].detect_s)
+    breakage.num_stopped[number] += 1
+    breakage.lost_quanta_s[number] += (now - run.since_s - kept / run.rate) * run.quanta
+    _book_stop(here, job, run, now, kept)
+    here.records.num_interruptions[job] += 1
+    _apply(here, Event(time_s=now, kind=EventKind.INTERRUPT, job=job, kept_s=kept))
+
+
+def _is_down(state: State, node: int) -> bool:
+    pool = state.pool_at[node]
+    return bool(pool.down >> (node - pool.first) & 1)
+
+
+def _holder(state: State, node: int, lot: float) -> int | None:
+    """Return the job that holds one part of a node; None where that part is free."""
+    left = lot * state.pool_at[node].size_at(node)
+    for job in state.on_node[node]:
+        left -= sum(quanta for one, quanta in state.running[job].placed if one == node)
+        if left < 0:
+            return job
+    return None
 
 
 def _apply(here: _Run, event: Event) -> None:
@@ -256,6 +358,8 @@ def _carry_out(here: _Run, event: Event) -> None:
 def _begin(here: _Run, index: int, now: float) -> None:
     state = here.state
     run = state.running.get(index)
+    if here.stager is not None and not here.attempt[index]:
+        here.stager.begin(index, now)
     here.records.start(index, now)
     here.attempt[index] += 1
     here.usage.start(state.pool(index).name, now, (run or state.stopped[index]).quanta)
@@ -279,6 +383,8 @@ def _book_stop(here: _Run, index: int, run: Running, now: float, kept: float) ->
     here.records.stop(index, ran, ran - kept / run.rate, run.quanta)
     here.records.queued_s[index] = now
     here.usage.stop(here.state.pool(index).name, now, run.quanta)
+    if here.sleepers is not None:
+        here.sleepers.freed(run.placed, now)
 
 
 def _outcome(here: _Run, cluster: Cluster, jobs: Sequence[Job], end: float) -> Outcome:
@@ -298,4 +404,6 @@ def _outcome(here: _Run, cluster: Cluster, jobs: Sequence[Job], end: float) -> O
         usage=here.usage,
         end_s=end,
         broken=broken,
+        causes=here.breakage.figures(),
+        staging=None if here.stager is None else here.stager.figures(),
     )
