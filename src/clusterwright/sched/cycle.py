@@ -57,7 +57,8 @@ def cycle(
         What was decided, in order; the first job of each queue that waits; when to look again.
     """
     found = Decisions()
-    _open_gates(state, now_s, found)
+    if state.timers or state.freed:
+        _open_gates(state, now_s, found)
     names = tuple(state.touched if queues is None else queues)
     state.touched.clear()
     for name in names:
@@ -94,6 +95,8 @@ def _serve(state: State, pool: Pool, now_s: float, allowed: Mask | None, found: 
         return
     heads = state.heads[pool.name]
     _refresh(state, pool, now_s)
+    if not heads:
+        return
     closed: set[Ask] = set()
     aside: list[Line] = []
     policy = state.policy
@@ -220,11 +223,9 @@ def _start(
     since_s = state.owed_since.pop(job, now_s)
     if now_s - since_s > BROKEN_AFTER_S:
         state.broken.append((state.jobs[job].queue, now_s - since_s))
-    _do(
-        state,
-        found,
-        Event(time_s=now_s, kind=EventKind.START, job=job, nodes=nodes, part=part),
-    )
+    event = Event(now_s, EventKind.START, job, -1, nodes, part)
+    state.apply(event)
+    found.events.append(event)
 
 
 def _do(state: State, found: Decisions, event: Event) -> None:

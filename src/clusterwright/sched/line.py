@@ -53,7 +53,7 @@ class Line:
         """Take a job out."""
         user, entry = self.entries.pop(index)
         waiting = self._lists[user]
-        del waiting[bisect_left(waiting, entry)]
+        del waiting[0 if waiting[0] is entry else bisect_left(waiting, entry)]
         if not waiting:
             del self._lists[user]
 
@@ -115,6 +115,10 @@ class Heads:
     def __init__(self) -> None:
         """Begin empty."""
         self._buckets: dict[Ask, list[tuple[Rank, int, int, Line]]] = {}
+
+    def __bool__(self) -> bool:
+        """Return whether there may be any."""
+        return bool(self._buckets)
 
     def put(self, line: Line, ask: Ask, rank: Rank) -> None:
         """Enter the head of a line under its rank; what stood for that line before is void."""

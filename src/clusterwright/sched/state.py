@@ -114,7 +114,6 @@ class State:
         self.stops = any(rule != "reclaim" for rule in policy.preempt)
         self._by_end = policy.backfill != "none"
         self.running: dict[int, Running] = {}
-        self.stopped: dict[int, Running] = {}
         self.by_end: dict[str, list[tuple[float, int]]] = {}
         self.in_queue: dict[str, dict[int, None]] = {}
         self.gates: dict[int, Reason] = {}
@@ -318,10 +317,12 @@ class State:
         ratio, share = job.num_gpus_ratio, 0
         if pool.by_core:
             units = job.num_cpus
-        elif 0 < ratio < 1:
+        elif ratio % 1 == 0:
+            units = int(ratio)
+        elif ratio < 1:
             units, share = 0, job.quanta
         else:
-            units = -(-job.quanta // QUANTA) if ratio else 0
+            units = job.quanta // QUANTA
         beside = job.num_cpus if pool.cores is not None else 0
         memory = job.memory_bytes if pool.memory is not None else 0.0
         least = 0
@@ -388,7 +389,6 @@ class State:
     def _close(self, index: int, kind: EventKind) -> None:
         """Note that a job is gone for good, through or stopped at its limit."""
         self.remaining.pop(index, None)
-        self.stopped.pop(index, None)
         if kind is EventKind.FINISH:
             name = self.jobs[index].job_id
             self.done.add(name)
@@ -456,7 +456,6 @@ class State:
         if one is None:
             msg = f"job {index} does not run"
             raise ClusterwrightError(msg)
-        self.stopped[index] = one
         job = self.jobs[index]
         line = self.line_of_queue[job.queue]
         pool = line.pool
@@ -467,12 +466,15 @@ class State:
         del self.in_queue[line.name][index]
         for node, _ in one.placed:
             del self.on_node[node][index]
-        self.remaining[index] = max(0.0, self.left_s(index) - event.kept_s)
+        left_s = self.remaining.get(index, job.duration_s)
+        self.remaining[index] = max(0.0, left_s - event.kept_s)
         line.account.book(-one.quanta)
         if self.fair:
             left = one.end_s - event.time_s  # what was charged in advance and not used
             self._charge(line, job, event.time_s, -left * one.quanta)
-        self._spoil(line)
+        self.touched[pool.name] = None
+        if line.entries or line.account.parent is not None:
+            self._spoil(line)
 
     def _charge(self, line: Line, job: Job, now_s: float, quanta_s: float) -> None:
         """Charge a user and the queues above for what was granted, so that the next start sees it.

@@ -5,6 +5,7 @@ were planned; after them, one scheduling cycle for the pools that they touched. 
 chance has a random stream of its own, so that one draw more of one kind moves no other.
 """
 
+import gc
 import heapq
 import math
 from collections.abc import Callable, Sequence
@@ -19,7 +20,7 @@ from clusterwright.model.run import CauseFigures, StagingFigures
 from clusterwright.sched import POLICIES, State, checked, cycle
 from clusterwright.sched.nodes import Placed
 from clusterwright.sched.progress import kept_s, run_s
-from clusterwright.sched.state import Lead, Rate, Running
+from clusterwright.sched.state import Lead, Rate
 from clusterwright.twin.breakage import Breakage
 from clusterwright.twin.failures import Failures
 from clusterwright.twin.log import EventLog
@@ -33,7 +34,7 @@ _TELL_EVERY = 2000  # events between two calls of the progress callback
 _WAKE = 100  # no event of the log: only a moment at which to look again
 _ARRIVAL = 101  # a transfer is through, unless another one began and changed their speed
 _NEVER = math.inf
-_ENDS = (int(EventKind.FINISH), int(EventKind.TIMEOUT))
+_ENDS = {int(kind): kind for kind in (EventKind.FINISH, EventKind.TIMEOUT)}
 
 Progress = Callable[[float, int, int], None]
 
@@ -86,9 +87,7 @@ class Outcome:
 class _Run:
     state: State
     setting: Setting
-    records: Records
     log: EventLog
-    usage: Usage
     breakage: Breakage
     stager: Stager | None
     sleepers: Sleepers | None
@@ -147,16 +146,18 @@ def run(
     here = _Run(
         state=state,
         setting=setting,
-        records=Records(jobs),
         log=EventLog(),
-        usage=Usage(tuple(state.pools)),
         breakage=Breakage(setting.failures, cluster, setting.seed),
         stager=stager,
         sleepers=sleepers,
         attempt=[0] * len(jobs),
         unfinished=len(jobs),
     )
-    end = _play(here, jobs, progress)
+    gc.freeze()  # the jobs stay for the whole run: the collector need not walk them again and again
+    try:
+        end = _play(here, jobs, progress)
+    finally:
+        gc.unfreeze()
     return _outcome(here, cluster, jobs, end if setting.horizon_s is None else setting.horizon_s)
 
 
@@ -168,43 +169,48 @@ def describe_policies() -> list[dict[str, str]]:
 def _play(here: _Run, jobs: Sequence[Job], progress: Progress | None) -> float:
     """Let everything happen, and return when the last of it did."""
     state, planned, setting = here.state, here.planned, here.setting
+    log, arrivals = here.log, [*(job.submit_s for job in jobs), _NEVER]
     horizon = _NEVER if setting.horizon_s is None else setting.horizon_s
     for number in range(len(here.breakage.causes)):
         _plan_strike(here, 0.0, number)
     coming, now = 0, 0.0
     while here.unfinished:
-        submit_s = jobs[coming].submit_s if coming < len(jobs) else _NEVER
-        then = min(submit_s, planned[0][0] if planned else _NEVER)
-        if then > horizon or then == _NEVER or _stuck(here, submit_s):
+        then = arrivals[coming]
+        if planned and planned[0][0] < then:
+            then = planned[0][0]
+        if then > horizon or then == _NEVER:
+            break
+        if not state.running and _stuck(here, arrivals[coming]):
             break
         now = then
         while planned and planned[0][0] == now:
             _, kind, _, subject, attempt = heapq.heappop(planned)
             _happen(here, now, kind, subject, attempt)
-        while coming < len(jobs) and jobs[coming].submit_s == now:
-            _apply(here, Event(time_s=now, kind=EventKind.SUBMIT, job=coming))
+        while arrivals[coming] == now:
+            _apply(here, Event(now, EventKind.SUBMIT, coming))
             if here.stager is not None:
                 here.stager.submit(coming, now)
                 _follow_transfers(here, now)
             coming += 1
-        pools = tuple(state.touched)
         decided = cycle(state, now)
         for event in decided.events:
-            _carry_out(here, event)
-        for name in pools:
-            here.usage.waiting(name, now, sum(map(len, state.lines_of[name])))
+            log.add(event)
+            if event.kind is EventKind.START:
+                _begin(here, event.job, now)
+            elif here.sleepers is not None and event.kind is EventKind.PREEMPT:
+                here.sleepers.stopped(event.job, now)
         if now < decided.wake_s < _NEVER and decided.wake_s not in here.awaited:
             here.awaited.add(decided.wake_s)
             _plan(here, decided.wake_s, _WAKE, -1)
-        if progress is not None and len(here.log) // _TELL_EVERY > here.told:
-            here.told = len(here.log) // _TELL_EVERY
-            progress(now, len(here.log), state.num_waiting())
+        if progress is not None and len(log) // _TELL_EVERY > here.told:
+            here.told = len(log) // _TELL_EVERY
+            progress(now, len(log), state.num_waiting())
     return now
 
 
 def _stuck(here: _Run, submit_s: float) -> bool:
     """Return whether nothing can ever change again but nodes failing."""
-    if here.state.running or submit_s < _NEVER or here.repairing or here.awaited:
+    if submit_s < _NEVER or here.repairing or here.awaited:
         return False
     return all(kind == EventKind.NODE_FAIL for _, kind, _, _, _ in here.planned)
 
@@ -227,7 +233,7 @@ def _lead(stager: Stager | None, sleepers: Sleepers | None) -> Lead | None:
 
     def lead_s(job: int, placed: Placed, now_s: float) -> float:
         data_s = 0.0 if stager is None else stager.fetch_s(job, now_s)
-        return max(data_s, 0.0 if sleepers is None else sleepers.wake_s(placed, now_s))
+        return max(data_s, 0.0 if sleepers is None else sleepers.wake_s(job, placed, now_s))
 
     return lead_s
 
@@ -249,7 +255,13 @@ def _happen(here: _Run, now: float, kind: int, subject: int, attempt: int) -> No
     if kind in _ENDS:
         if here.attempt[subject] != attempt or subject not in state.running:
             return  # that attempt was stopped before it came to its end
-        _end(here, now, EventKind(kind), subject)
+        _apply(here, Event(now, _ENDS[kind], subject))
+        here.unfinished -= 1
+        if here.sleepers is not None:
+            here.sleepers.stopped(subject, now)
+        if here.stager is not None:
+            here.stager.leave(subject, now)
+            _follow_transfers(here, now)
     elif kind == _WAKE:
         here.awaited.discard(now)
         state.touched.update(dict.fromkeys(state.pools))
@@ -261,29 +273,10 @@ def _happen(here: _Run, now: float, kind: int, subject: int, attempt: int) -> No
     elif kind == EventKind.NODE_REPAIR:
         here.repairing -= 1
         if here.sleepers is not None:
-            here.sleepers.freed(((subject, 0),), now)
-        here.usage.down[state.pool_at[subject].name].add(now, -1)
+            here.sleepers.repaired(subject, now)
         _apply(here, Event(time_s=now, kind=EventKind.NODE_REPAIR, node=subject))
     else:
         _strike(here, now, subject)
-
-
-def _end(here: _Run, now: float, kind: EventKind, index: int) -> None:
-    """Let a job come to its end."""
-    state, run = here.state, here.state.running[index]
-    ran = now - run.since_s
-    useful = state.left_s(index) / run.rate if kind is EventKind.FINISH else 0.0
-    here.records.stop(index, ran, ran - useful, run.quanta)
-    here.usage.stop(state.pool(index).name, now, run.quanta)
-    _apply(here, Event(time_s=now, kind=kind, job=index))
-    if kind is EventKind.FINISH:
-        here.records.end_s[index] = now
-    here.unfinished -= 1
-    if here.sleepers is not None:
-        here.sleepers.freed(run.placed, now)
-    if here.stager is not None:
-        here.stager.leave(index, now)
-        _follow_transfers(here, now)
 
 
 def _strike(here: _Run, now: float, number: int) -> None:
@@ -305,7 +298,6 @@ def _strike(here: _Run, now: float, number: int) -> None:
         _interrupt(here, now, job, number)
     for one in lost:
         _apply(here, Event(time_s=now, kind=EventKind.NODE_FAIL, node=one))
-        here.usage.down[state.pool_at[one].name].add(now, 1)
         here.repairing += 1
         away_s = breakage.away_s(one, number, strike.repair_s, now)
         _plan(here, now + away_s, EventKind.NODE_REPAIR, one)
@@ -319,9 +311,9 @@ def _interrupt(here: _Run, now: float, job: int, number: int) -> None:
     kept = kept_s(state, job, now - breakage.causes[number].detect_s)
     breakage.num_stopped[number] += 1
     breakage.lost_quanta_s[number] += (now - run.since_s - kept / run.rate) * run.quanta
-    _book_stop(here, job, run, now, kept)
-    here.records.num_interruptions[job] += 1
     _apply(here, Event(time_s=now, kind=EventKind.INTERRUPT, job=job, kept_s=kept))
+    if here.sleepers is not None:
+        here.sleepers.stopped(job, now)
 
 
 def _is_down(state: State, node: int) -> bool:
@@ -344,26 +336,13 @@ def _apply(here: _Run, event: Event) -> None:
     here.log.add(event)
 
 
-def _carry_out(here: _Run, event: Event) -> None:
-    """Book what the cycle has decided and already applied."""
-    here.log.add(event)
-    index, now = event.job, event.time_s
-    if event.kind is EventKind.PREEMPT:
-        here.records.num_preemptions[index] += 1
-        _book_preempted(here, event)
-    elif event.kind is EventKind.START:
-        _begin(here, index, now)
-
-
 def _begin(here: _Run, index: int, now: float) -> None:
+    """Plan the end of a job that the cycle has started."""
     state = here.state
-    run = state.running.get(index)
     if here.stager is not None and not here.attempt[index]:
         here.stager.begin(index, now)
-    here.records.start(index, now)
     here.attempt[index] += 1
-    here.usage.start(state.pool(index).name, now, (run or state.stopped[index]).quanta)
-    if run is None:
+    if index not in state.running:
         return  # it was stopped again within the same cycle
     lasts, kind = run_s(state, index), EventKind.FINISH
     limit = state.jobs[index].time_limit_s
@@ -372,37 +351,27 @@ def _begin(here: _Run, index: int, now: float) -> None:
     _plan(here, now + lasts, kind, index, here.attempt[index])
 
 
-def _book_preempted(here: _Run, event: Event) -> None:
-    """Book a preemption that the scheduler has applied already."""
-    run = here.state.stopped[event.job]
-    _book_stop(here, event.job, run, event.time_s, event.kept_s)
-
-
-def _book_stop(here: _Run, index: int, run: Running, now: float, kept: float) -> None:
-    ran = now - run.since_s
-    here.records.stop(index, ran, ran - kept / run.rate, run.quanta)
-    here.records.queued_s[index] = now
-    here.usage.stop(here.state.pool(index).name, now, run.quanta)
-    if here.sleepers is not None:
-        here.sleepers.freed(run.placed, now)
-
-
-def _outcome(here: _Run, cluster: Cluster, jobs: Sequence[Job], end: float) -> Outcome:
+def _outcome(here: _Run, cluster: Cluster, jobs: Sequence[Job], end_s: float) -> Outcome:
     state = here.state
-    for index, run in state.running.items():
-        here.records.stop(index, end - run.since_s, 0.0, run.quanta)
-    here.usage.close(end)
+    records = Records(jobs, here.log, end_s)
     broken = None
     if state.shared and any(account.guarantee for account in state.accounts.values()):
-        waits = [(jobs[job].queue, end - since) for job, since in state.owed_since.items()]
+        waits = [(jobs[job].queue, end_s - since) for job, since in state.owed_since.items()]
         broken = (*state.broken, *(one for one in waits if one[1] > BROKEN_AFTER_S))
     return Outcome(
         cluster=cluster,
         jobs=jobs,
-        records=here.records,
+        records=records,
         log=here.log,
-        usage=here.usage,
-        end_s=end,
+        usage=Usage(
+            {queue: line.pool.name for queue, line in state.line_of_queue.items()},
+            [pool.name for pool in state.pool_at],
+            [job.queue for job in jobs],
+            records,
+            here.log,
+            end_s,
+        ),
+        end_s=end_s,
         broken=broken,
         causes=here.breakage.figures(),
         staging=None if here.stager is None else here.stager.figures(),

@@ -6,9 +6,11 @@ from collections.abc import Iterator
 from itertools import chain
 
 import numpy as np
+import numpy.typing as npt
 
 from clusterwright.model.event import Event, EventKind
 
+Numbers = npt.NDArray[np.int64] | npt.NDArray[np.int8] | npt.NDArray[np.float64]
 _BLOCK = 4096  # events that are put into the columns together
 
 
@@ -57,7 +59,7 @@ class EventLog:
             )
             first = last
 
-    def columns(self) -> dict[str, np.ndarray[tuple[int], np.dtype[np.generic]]]:
+    def columns(self) -> dict[str, Numbers]:
         """Return the log as columns.
 
         `time_s, kind, job, node, part, kept_s, num_nodes` have shape (num_events,); `nodes` and

@@ -17,6 +17,7 @@ class Sleepers:
         self._after_s = sleep_after_s
         self._lasts_s = wake_s
         self._idle_since_s = [0.0] * len(state.on_node)
+        self._placed: dict[int, Placed] = {}
 
     @classmethod
     def of(cls, state: State, wake_s: float) -> "Sleepers | None":
@@ -24,14 +25,19 @@ class Sleepers:
         after_s = state.policy.sleep_after_s
         return None if after_s is None else cls(state, after_s, wake_s)
 
-    def freed(self, placed: Placed, now_s: float) -> None:
-        """Note that something ended on nodes."""
-        for node, _ in placed:
-            self._idle_since_s[node] = now_s
-
-    def wake_s(self, placed: Placed, now_s: float) -> float:
-        """Return how long nodes take until all of them are awake."""
+    def wake_s(self, job: int, placed: Placed, now_s: float) -> float:
+        """Return how long the nodes of a job that starts take until all of them are awake."""
+        self._placed[job] = placed
         for node, _ in placed:
             if not self._on_node[node] and now_s - self._idle_since_s[node] > self._after_s:
                 return self._lasts_s
         return 0.0
+
+    def stopped(self, job: int, now_s: float) -> None:
+        """Note that a job has left its nodes."""
+        for node, _ in self._placed.pop(job):
+            self._idle_since_s[node] = now_s
+
+    def repaired(self, node: int, now_s: float) -> None:
+        """Note that a node is back, awake."""
+        self._idle_since_s[node] = now_s

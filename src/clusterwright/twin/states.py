@@ -17,7 +17,6 @@ from clusterwright.twin.usage import Hours
 from clusterwright.units import SECONDS_PER_HOUR
 
 NodeDid = Literal["busy", "idle", "asleep", "down"]
-_ENDS = (EventKind.FINISH, EventKind.TIMEOUT, EventKind.CANCEL, EventKind.INTERRUPT, EventKind.PREEMPT)
 _Numbers = npt.NDArray[np.int64]
 
 
@@ -63,6 +62,8 @@ def node_stretches(outcome: Outcome, sleep_after_s: float | None) -> dict[NodeDi
     order = np.lexsort((-(busy + down), time_s, node))  # what begins before what ends
     node, time_s = node[order], time_s[order]
     on, out = np.cumsum(busy[order]), np.cumsum(down[order])
+    first = np.searchsorted(node, node)  # a node that is down at the end is not, for the next one
+    out = out - (out[first] - down[order][first])
     inside = node[:-1] == node[1:]
     start, end = time_s[:-1][inside], time_s[1:][inside]
     where = node[:-1][inside]
@@ -85,8 +86,11 @@ def _changes(outcome: Outcome, num_nodes: int) -> tuple[_Numbers, Hours, _Number
     starts = np.flatnonzero(kind == EventKind.START)
     many = log["num_nodes"][starts]
     nodes = log["nodes"]
+    ends = np.empty(starts.size)
+    # The runs of the records are those starts, job by job.
+    ends[np.argsort(log["job"][starts], kind="stable")] = outcome.records.runs.end_s
     begun = np.repeat(time_s[starts], many)
-    ended = np.repeat(_ends_s(log, starts, outcome.end_s), many)
+    ended = np.repeat(ends, many)
     lost = kind == EventKind.NODE_FAIL
     back = kind == EventKind.NODE_REPAIR
     every = np.arange(num_nodes)
@@ -102,25 +106,6 @@ def _changes(outcome: Outcome, num_nodes: int) -> tuple[_Numbers, Hours, _Number
         np.concatenate([none, none, one, -one, 0 * sign]),
         np.concatenate([none, none, zero, zero, sign]),
     )
-
-
-def _ends_s(
-    log: dict[str, np.ndarray[tuple[int], np.dtype[np.generic]]], starts: _Numbers, end_s: float
-) -> Hours:
-    """Return when what began at each start ended; the end of the run where it did not."""
-    if not starts.size:
-        return np.zeros(0)
-    kind, job, time_s = log["kind"], log["job"], log["time_s"]
-    matters = np.flatnonzero((kind == EventKind.START) | np.isin(kind, _ENDS))
-    by_job = matters[np.argsort(job[matters], kind="stable")]
-    follows = np.append(by_job[1:], -1)
-    is_start = kind[by_job] == EventKind.START
-    same = np.append(job[by_job][1:] == job[by_job][:-1], False)
-    ended = np.where(same & (follows >= 0), time_s[follows], end_s)
-    found = np.full(kind.size, end_s)
-    found[by_job[is_start]] = ended[is_start]
-    chosen: Hours = np.minimum(found[starts], end_s)
-    return chosen
 
 
 def _before(times_s: Hours, weight: Hours, edges: Hours) -> Hours:

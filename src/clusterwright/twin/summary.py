@@ -61,13 +61,13 @@ class _Table:
 
     def __init__(self, outcome: Outcome) -> None:
         records = outcome.records
-        self.submit_s = records.column("submit_s")
-        self.end_s = records.column("end_s")
-        self.waited_s = records.column("waited_s")
-        self.held_quanta_s = records.column("held_quanta_s")
-        self.lost_quanta_s = records.column("lost_quanta_s")
-        self.preemptions = records.column("num_preemptions")
-        self.interruptions = records.column("num_interruptions")
+        self.submit_s = records.submit_s
+        self.end_s = records.end_s
+        self.waited_s = records.waited_s
+        self.held_quanta_s = records.held_quanta_s
+        self.lost_quanta_s = records.lost_quanta_s
+        self.preemptions = records.num_preemptions
+        self.interruptions = records.num_interruptions
         self.on_gpus = np.array([job.num_gpus_ratio > 0 for job in outcome.jobs], dtype=bool)
         number: dict[str, int] = {}
         self._codes = np.array(
