@@ -19,7 +19,7 @@ class NodeGroup:
     """Accelerators of one node; 0 for nodes without."""
     cpus_per_node: int = 0
     """Cores of one node; what is placed on where there is no accelerator."""
-    memory_bytes_per_node: Bytes = 0.0
+    node_memory_bytes: Bytes = 0.0
     """Host memory of one node; 0 when unknown."""
     nodes_per_domain: int = 1
     """Nodes of one scale-up domain."""

@@ -72,6 +72,8 @@ class Pool:
         self.kind_at: list[Kind | None] = [None] * span
         self.kinds: list[Kind] = []
         self.domains: dict[str, list[int]] = {"domain": [], "leaf": [], "pod": []}
+        self.leaf_at = [0] * span
+        self.idle_in_leaf: list[int] = []
         self.up = 0
         self.down = 0
         self.drained = 0
@@ -79,7 +81,6 @@ class Pool:
         self.total_units = 0
         self.open: list[tuple[int, int, int]] = []  # free quanta, node bit, accelerator
         self.shares: dict[tuple[int, int], int] = {}
-        self.releases = 0
         for first, group in groups:
             self._add(first - self.first, group)
         tracked = any(group.cpus_per_node for _, group in groups) and not self.by_core
@@ -89,7 +90,7 @@ class Pool:
             for first, group in groups:
                 for bit in range(first - self.first, first - self.first + group.num_nodes):
                     self.cores[bit] = group.cpus_per_node
-                    self.memory[bit] = group.memory_bytes_per_node
+                    self.memory[bit] = group.node_memory_bytes
 
     @property
     def node_units(self) -> int:
@@ -120,36 +121,47 @@ class Pool:
         spare = sum(free for (where, _), free in self.shares.items() if where == bit)
         return self.free[bit] * self.scale + spare
 
-    def has(self, node: int, quanta: int, part: int) -> bool:
-        """Return whether a node takes jobs and has so much free."""
-        bit = node - self.first
-        if not 0 <= bit < len(self.free) or not self.up >> bit & 1:
-            return False
-        if part < 0:
-            return self.free[bit] * self.scale >= quanta
-        free = self.shares.get((bit, part))
-        return self.free[bit] > 0 if free is None else free >= quanta
-
-    def take(self, placed: Placed, part: int = -1, ask: Ask | None = None) -> None:
-        """Hand quanta of nodes to a job."""
+    def take(self, placed: Placed, part: int = -1, ask: Ask | None = None) -> int | None:
+        """Hand quanta of nodes to a job; where a node has them not, do nothing and return it."""
+        first, scale = self.first, self.scale
         if part >= 0:
             ((node, quanta),) = placed
-            self._share(node - self.first, part, -quanta)
+            if not self._has_share(node - first, part, quanta):
+                return node
+            self._share(node - first, part, -quanta)
+        elif len(placed) == 1:
+            node, quanta = placed[0]
+            bit, units = node - first, quanta // scale
+            if not (0 <= bit < len(self.free) and self.up >> bit & 1) or self.free[bit] < units:
+                return node
+            self._move(bit, -units)
         else:
-            for node, quanta in placed:
-                self._move(node - self.first, -(quanta // self.scale))
-        self._host(placed, ask, -1)
+            whole, rest = self._parted(placed)
+            lacks = self._lacks(placed, whole, rest)
+            if lacks is not None:
+                return lacks
+            self._move_whole(whole, taken=True)
+            for bit, units in rest:
+                self._move(bit, -units)
+        if self.cores is not None:
+            self._host(placed, ask, -1)
+        return None
 
     def give(self, placed: Placed, part: int = -1, ask: Ask | None = None) -> None:
         """Take quanta of nodes back; those of a node that is down stay out of use."""
-        self.releases += 1
+        first = self.first
         if part >= 0:
             ((node, quanta),) = placed
-            self._share(node - self.first, part, quanta)
+            self._share(node - first, part, quanta)
+        elif len(placed) == 1:
+            self._move(placed[0][0] - first, placed[0][1] // self.scale)
         else:
-            for node, quanta in placed:
-                self._move(node - self.first, quanta // self.scale)
-        self._host(placed, ask, 1)
+            whole, rest = self._parted(placed)
+            self._move_whole(whole, taken=False)
+            for bit, units in rest:
+                self._move(bit, units)
+        if self.cores is not None:
+            self._host(placed, ask, 1)
 
     def close(self, node: int, *, drain: bool = False) -> None:
         """Let a node take no more jobs: it is down, or drained."""
@@ -167,7 +179,6 @@ class Pool:
             self.drained &= ~(1 << bit)
         else:
             self.down &= ~(1 << bit)
-        self.releases += 1
         self._set_up(bit)
 
     def idle(self) -> int:
@@ -183,6 +194,7 @@ class Pool:
         for name, value in self.__dict__.items():
             setattr(other, name, value)
         other.free = self.free.copy()
+        other.idle_in_leaf = self.idle_in_leaf.copy()
         other.kinds = [
             Kind(size=k.size, model=k.model, mask=k.mask, levels=k.levels.copy())
             for k in self.kinds
@@ -249,17 +261,80 @@ class Pool:
             for start in range(0, group.num_nodes, width):
                 span = min(width, group.num_nodes - start)
                 self.domains[level].append(((1 << span) - 1) << (bit + start))
+                if level == "leaf":
+                    here = range(bit + start, bit + start + span)
+                    self.leaf_at[here.start : here.stop] = [len(self.idle_in_leaf)] * span
+                    self.idle_in_leaf.append(span)
+
+    def _parted(self, placed: Placed) -> tuple[int, list[tuple[int, int]]]:
+        """Return the mask of nodes that are taken whole, and bit and units of the others.
+
+        A gang's whole nodes are of one kind; should they not be, they count among the others.
+        """
+        first, scale, kinds = self.first, self.scale, self.kind_at
+        kind = kinds[placed[0][0] - first]
+        size = kind.size * scale if kind is not None else 0
+        whole, rest = 0, []
+        for node, quanta in placed:
+            bit = node - first
+            if quanta == size and kinds[bit] is kind:
+                whole |= 1 << bit
+            else:
+                rest.append((bit, quanta // scale))
+        return whole, rest
+
+    def _lacks(self, placed: Placed, whole: int, rest: list[tuple[int, int]]) -> int | None:
+        """Return a node that does not have what is to be taken of it; None when all have it."""
+        kind = self.kind_at[placed[0][0] - self.first]
+        missing = whole & ~kind.levels[kind.size] if kind is not None else whole
+        if missing:
+            return self.first + (missing & -missing).bit_length() - 1
+        for bit, units in rest:
+            if not self.up >> bit & 1 or self.free[bit] < units:
+                return self.first + bit
+        return None
+
+    def _move_whole(self, whole: int, *, taken: bool) -> None:
+        """Let whole nodes of one kind change hands, all at once."""
+        if not whole:
+            return
+        bits_of = list(bits(whole))
+        kind = self.kind_at[bits_of[0]]
+        assert kind is not None
+        size, levels, up = kind.size, kind.levels, whole & self.up
+        levels[size] ^= up
+        levels[0] ^= up
+        after = 0 if taken else size
+        free, at = self.free, self.leaf_at
+        for bit in bits_of:
+            free[bit] = after
+        change = -1 if taken else 1
+        self.free_units += change * size * up.bit_count()
+        idle = self.idle_in_leaf
+        for bit in bits_of if up == whole else bits(up):
+            idle[at[bit]] += change
 
     def _move(self, bit: int, units: int) -> None:
         kind, free = self.kind_at[bit], self.free[bit]
         assert kind is not None
-        assert 0 <= free + units <= kind.size, "a node holds what it has"
-        self.free[bit] = free + units
+        after = free + units
+        assert 0 <= after <= kind.size, "a node holds what it has"
+        self.free[bit] = after
         here = 1 << bit
         if self.up & here:
             self.free_units += units
             kind.levels[free] ^= here
-            kind.levels[free + units] ^= here
+            kind.levels[after] ^= here
+            if after == kind.size:
+                self.idle_in_leaf[self.leaf_at[bit]] += 1
+            elif free == kind.size:
+                self.idle_in_leaf[self.leaf_at[bit]] -= 1
+
+    def _has_share(self, bit: int, part: int, quanta: int) -> bool:
+        if not 0 <= bit < len(self.free) or not self.up >> bit & 1:
+            return False
+        free = self.shares.get((bit, part))
+        return self.free[bit] > 0 if free is None else free >= quanta
 
     def _share(self, bit: int, part: int, quanta: int) -> None:
         before = self.shares.get((bit, part))
@@ -297,6 +372,8 @@ class Pool:
         self.up ^= here
         kind.levels[self.free[bit]] ^= here
         self.free_units += self.free[bit] if should else -self.free[bit]
+        if self.free[bit] == kind.size:
+            self.idle_in_leaf[self.leaf_at[bit]] += 1 if should else -1
 
 
 def bits(mask: int) -> Iterator[int]:

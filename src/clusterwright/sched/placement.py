@@ -175,10 +175,20 @@ def _first_nodes(_: Pool, idle: int, count: int) -> int | None:
 
 
 def _fewest_leaves(pool: Pool, idle: int, count: int) -> int | None:
-    if count > 1 and len(pool.domains["domain"]) < pool.up.bit_count():
+    if count == 1:
+        return _first_nodes(pool, idle, count)
+    if len(pool.domains["domain"]) < len(pool.free):
         within = gathered(pool, idle, count, "domain", required=True)
         if within is not None:
             return within
+    # The counts of the pool tell where to look first: the emptiest leaf that may hold it.
+    leaf = min(
+        ((has, i) for i, has in enumerate(pool.idle_in_leaf) if has >= count), default=(0, -1)
+    )[1]
+    if leaf >= 0:
+        there = idle & pool.domains["leaf"][leaf]
+        if there.bit_count() >= count:
+            return lowest(there, count)
     return gathered(pool, idle, count, "leaf")
 
 

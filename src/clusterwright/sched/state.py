@@ -315,14 +315,9 @@ class State:
     def _shape(self, job: Job) -> Ask:
         pool = self.line_of_queue[job.queue].pool
         ratio, share = job.num_gpus_ratio, 0
-        if pool.by_core:
-            units = job.num_cpus
-        elif ratio % 1 == 0:
-            units = int(ratio)
-        elif ratio < 1:
-            units, share = 0, job.quanta
-        else:
-            units = job.quanta // QUANTA
+        units = job.num_cpus if pool.by_core else int(ratio)
+        if not pool.by_core and units != ratio:
+            units, share = (0, job.quanta) if ratio < 1 else (job.quanta // QUANTA, 0)
         beside = job.num_cpus if pool.cores is not None else 0
         memory = job.memory_bytes if pool.memory is not None else 0.0
         least = 0
@@ -419,15 +414,15 @@ class State:
         if index in self.running:
             msg = f"job {index} runs already"
             raise ClusterwrightError(msg)
-        for node, taken in event.nodes:
+        for _, taken in event.nodes:
             quanta += taken
-            if not pool.has(node, taken, event.part):
-                msg = f"job {index} would take what node {node} does not have free"
-                raise ClusterwrightError(msg)
         if quanta != wanted and not (ask.least and ask.least * pool.scale <= quanta <= wanted):
             msg = f"job {index} would start in part; a gang starts whole or not at all"
             raise ClusterwrightError(msg)
-        pool.take(event.nodes, event.part, ask)
+        lacks = pool.take(event.nodes, event.part, ask)
+        if lacks is not None:
+            msg = f"job {index} would take what node {lacks} does not have free"
+            raise ClusterwrightError(msg)
         line.remove(index)
         self.since.pop(index, None)
         resumed = index in self.remaining
