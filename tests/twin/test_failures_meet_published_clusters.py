@@ -13,18 +13,13 @@ from clusterwright.twin.failures import restart_s
 from clusterwright.units import SECONDS_PER_DAY, SECONDS_PER_HOUR
 
 DAYS = 54.0
-STALL_S = 1.0  # written in the background, as tests/reliability takes it; with 5 s it is 0.889
+STALL_S = 1.0  # written in the background, as tests/reliability takes it
 
 
-def a_long_run(num_gpus, failures, *, days, spares, seed, interval_s):
-    """Run one gang for so many days on exactly the nodes that it needs."""
-    group = NodeGroup(
-        queue="q",
-        num_nodes=num_gpus // 8,
-        gpus_per_node=8,
-        nodes_per_leaf=32,
-        num_spares=spares,
-    )
+def a_long_run(num_gpus, failures, *, days, seed, interval_s, others=0):
+    """Run one gang for so many days on the nodes that it needs and some others."""
+    num_nodes = (num_gpus + others) // 8
+    group = NodeGroup(queue="q", num_nodes=num_nodes, gpus_per_node=8, nodes_per_leaf=32)
     job = Job(
         job_id="run",
         queue="q",
@@ -41,7 +36,7 @@ def a_long_run(num_gpus, failures, *, days, spares, seed, interval_s):
 
 @pytest.fixture(scope="module")
 def llama():
-    """Return runs like Llama 3 405B: 16,384 H100 for 54 days, with servers to spare."""
+    """Return runs like Llama 3 405B: 54 days on 16,384 of the 24,576 H100 of its cluster."""
     rates = the_catalog().failure_rates.values()
     planned = reliability.assess(
         16384, rates, checkpoint_stall_s=STALL_S, restart_s=900.0, source=""
@@ -51,11 +46,11 @@ def llama():
             16384,
             failures_of(the_catalog()),
             days=DAYS,
-            spares=64,
+            others=8192,
             seed=seed,
             interval_s=planned.checkpoint_interval_s,
         )
-        for seed in range(4)
+        for seed in range(2)
     ]
     return planned, outcomes
 
@@ -63,9 +58,8 @@ def llama():
 def test_interruptions_of_the_llama_run(llama):
     _, outcomes = llama
     mean = sum(one.records[0].num_interruptions for one in outcomes) / len(outcomes)
-    # Published: 419. The run stands still for a tenth of the time and is not interrupted then;
-    # four runs scatter by 2.4 %.
-    assert mean == pytest.approx(419, rel=0.12)
+    # Published: 419. Chance scatters the mean of two runs by 3.5 %.
+    assert mean == pytest.approx(419, rel=0.10)
 
 
 def test_causes_of_the_llama_run(llama):
@@ -85,7 +79,7 @@ def test_effective_time_of_the_llama_run(llama):
     useful_s = [one.records[0].held_s - one.records[0].lost_s for one in outcomes]
     mean = sum(useful_s) / len(useful_s) / (DAYS * SECONDS_PER_DAY)
     assert mean > 0.90  # published: more than 90 % of the time
-    assert mean == pytest.approx(planned.goodput_fraction, abs=0.02)  # and the formula's share
+    assert mean == pytest.approx(planned.goodput_fraction, abs=0.03)  # and the formula
 
 
 @pytest.mark.parametrize(
@@ -96,7 +90,8 @@ def test_effective_time_of_the_llama_run(llama):
             1024,
             7.9,
             marks=pytest.mark.xfail(
-                reason="measured; a constant rate gives 28.8 h, as reliability.csv says", strict=True
+                reason="measured; a constant rate gives 28.8 h, as reliability.csv says",
+                strict=True,
             ),
         ),
     ],
@@ -105,7 +100,7 @@ def test_mean_time_to_failure_of_the_research_cluster(num_gpus, hours):
     # RSC-1: 6.50 failures per 1,000 node-days of 8 accelerators (arXiv 2410.21680).
     failures = Failures.of_nodes(per_gpu_day=6.5e-3 / 8, repair_s=60.0)
     days = 30.0 if num_gpus > 10_000 else 365.0
-    outcome = a_long_run(num_gpus, failures, days=days, spares=0, seed=1, interval_s=600.0)
+    outcome = a_long_run(num_gpus, failures, days=days, seed=1, interval_s=600.0)
     between = outcome.records[0].held_s / outcome.records[0].num_interruptions
     assert between / SECONDS_PER_HOUR == pytest.approx(hours, rel=0.15)
 
@@ -119,7 +114,7 @@ def test_lemons_that_are_taken_out_take_their_failures_with_them():
     counts = {}
     for name, lemons in (("stay", stay), ("out", plain.lemons), ("none", None)):
         failures = Failures(causes=plain.causes, swap_s=plain.swap_s, lemons=lemons)
-        outcome = a_long_run(8192, failures, days=180, spares=0, seed=3, interval_s=600.0)
+        outcome = a_long_run(4096, failures, days=180, seed=3, interval_s=600.0)
         counts[name] = sum(one.num_nodes_lost for one in outcome.causes)
     assert counts["stay"] == pytest.approx(counts["none"], rel=0.2)
     assert counts["out"] < 0.6 * counts["stay"]

@@ -366,7 +366,9 @@ class State:
         if reason is None:
             self._wait(job, now_s)
         else:
-            self.close_gate(job, reason)  # nobody holds it any more, but it waits for something else
+            self.close_gate(
+                job, reason
+            )  # nobody holds it any more, but it waits for something else
 
     def _cancel(self, event: Event) -> None:
         job = event.job

@@ -4,7 +4,7 @@ from clusterwright.twin.bills import Power
 from clusterwright.twin.centre import cluster_of, jobs_of, power_of, staging_of
 from clusterwright.twin.failures import Cause, Failures, Lemons, failures_of
 from clusterwright.twin.kernel import Outcome, Setting, describe_policies, run
-from clusterwright.twin.speed import Speeds, of_design, relative_speeds
+from clusterwright.twin.speed import Speeds, fastest_first, of_design, relative_speeds
 from clusterwright.twin.staging import Staging
 from clusterwright.twin.summary import summarise
 
@@ -20,6 +20,7 @@ __all__ = [
     "cluster_of",
     "describe_policies",
     "failures_of",
+    "fastest_first",
     "jobs_of",
     "of_design",
     "power_of",

@@ -61,7 +61,9 @@ class Breakage:
         self._lemon_upto = np.zeros(0)
         self._lemons: tuple[int, ...] = ()
         self._others = 1.0
-        weights = np.repeat(np.concatenate([gpus, gpus]), [*counts, *(len(s) for s in self._spares)])
+        weights = np.repeat(
+            np.concatenate([gpus, gpus]), [*counts, *(len(s) for s in self._spares)]
+        )
         if self._failures.lemons is not None and weights.sum() > 0:
             self._draw_lemons(self._failures.lemons, weights, stream(seed, "lemons"))
 
@@ -120,7 +122,10 @@ class Breakage:
         """Return what each cause did."""
         return tuple(
             CauseFigures(
-                name=cause.name, num_nodes_lost=lost, num_interruptions=stopped, lost_gpu_s=vain / QUANTA
+                name=cause.name,
+                num_nodes_lost=lost,
+                num_interruptions=stopped,
+                lost_gpu_s=vain / QUANTA,
             )
             for cause, lost, stopped, vain in zip(
                 self.causes, self.num_lost, self.num_stopped, self.lost_quanta_s, strict=True
@@ -128,7 +133,10 @@ class Breakage:
         )
 
     def _draw_lemons(
-        self, lemons: Lemons, weights: np.ndarray[tuple[int], np.dtype[np.float64]], rng: np.random.Generator
+        self,
+        lemons: Lemons,
+        weights: np.ndarray[tuple[int], np.dtype[np.float64]],
+        rng: np.random.Generator,
     ) -> None:
         """Choose which units are lemons, and lower the rate of the others for it."""
         able = np.flatnonzero(weights)
@@ -141,7 +149,7 @@ class Breakage:
         self._place_of_lemon = {one: one if one < places else -1 for one in self._lemons}
 
     def _condemned(self, lemons: Lemons, unit: int, now_s: float) -> bool:
-        """Note a loss; return whether its unit is taken out for good. A new one takes its number."""
+        """Note a loss; return whether its unit goes for good: a new one takes its number."""
         losses = self._losses.setdefault(unit, deque())
         losses.append(now_s)
         while losses[0] < now_s - lemons.history_s:

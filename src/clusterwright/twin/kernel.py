@@ -187,10 +187,7 @@ def _play(here: _Run, jobs: Sequence[Job], progress: Progress | None) -> float:
             _, kind, _, subject, attempt = heapq.heappop(planned)
             _happen(here, now, kind, subject, attempt)
         while arrivals[coming] == now:
-            _apply(here, Event(now, EventKind.SUBMIT, coming))
-            if here.stager is not None:
-                here.stager.submit(coming, now)
-                _follow_transfers(here, now)
+            _submit(here, now, coming)
             coming += 1
         decided = cycle(state, now)
         for event in decided.events:
@@ -247,6 +244,13 @@ def _follow_transfers(here: _Run, now: float) -> None:
     here.transfers += 1
     if time_s < _NEVER:
         _plan(here, max(now, time_s), _ARRIVAL, here.transfers)
+
+
+def _submit(here: _Run, now: float, job: int) -> None:
+    _apply(here, Event(now, EventKind.SUBMIT, job))
+    if here.stager is not None:
+        here.stager.submit(job, now)
+        _follow_transfers(here, now)
 
 
 def _happen(here: _Run, now: float, kind: int, subject: int, attempt: int) -> None:

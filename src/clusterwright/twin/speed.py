@@ -81,9 +81,7 @@ class Gang:
         latency_s = self.latency_s + (_HOPS[levels] - _HOPS[0]) * self.hop_s
         bandwidth = self.port_bytes_per_s / max(1.0, thin)
         ranks = max(2, self.replicas)
-        return float(
-            collectives.all_reduce_ring_s(ranks, self.message_bytes, bandwidth, latency_s)
-        )
+        return float(collectives.all_reduce_ring_s(ranks, self.message_bytes, bandwidth, latency_s))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -215,15 +213,18 @@ class _Rates:
         per_pod = per_leaf * (group.leaves_per_pod or group.num_nodes)
         leaves = len({self._leaf[node] for node, _ in placed})
         pods = len({self._pod[node] for node, _ in placed})
-        return (
-            (len(placed) > nodes) + (leaves > -(-nodes // per_leaf)) + (pods > -(-nodes // per_pod))
+        too_many = (
+            len(placed) > nodes,
+            leaves > -(-nodes // per_leaf),
+            pods > -(-nodes // per_pod),
         )
+        return sum(too_many)
 
 
 def _gang(one: Strategy, design: Design, catalog: Catalog) -> Gang:
     plane = design.spec.fabric.planes.compute
     part = catalog.accelerator(one.accelerator)
-    took = {piece.name: piece.time_s for piece in one.parts}
+    took: dict[str, float] = {piece.name: piece.time_s for piece in one.parts}
     inner = one.tp * one.cp
     together = next((g for g in (inner, one.tp) if g <= part.scaleup_domain), 1)
     near = [name for name, ranks in _INSIDE.items() if ranks == "tp" or together == inner]

@@ -69,9 +69,11 @@ class Stager:
         if not self._prefetch:
             return
         self._num_reads += 1
+        if name in self._asked:
+            return
         if self._tier.read(name):
             self._num_hits += 1
-        elif name not in self._asked:
+        else:
             self._asked[name] = job
             self._queue.append(name)
             self._admit(now_s)

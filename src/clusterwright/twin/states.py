@@ -84,7 +84,7 @@ def _changes(outcome: Outcome, num_nodes: int) -> tuple[_Numbers, Hours, _Number
     log = outcome.log.columns()
     kind, time_s = log["kind"], np.minimum(log["time_s"], outcome.end_s)
     starts = np.flatnonzero(kind == EventKind.START)
-    many = log["num_nodes"][starts]
+    many = log["num_nodes"][starts].astype(np.int64)
     nodes = log["nodes"]
     ends = np.empty(starts.size)
     # The runs of the records are those starts, job by job.
@@ -100,9 +100,7 @@ def _changes(outcome: Outcome, num_nodes: int) -> tuple[_Numbers, Hours, _Number
     sign = np.where(lost, 1, -1)[changed]
     return (
         np.concatenate([every, every, nodes, nodes, log["node"][changed]]).astype(np.int64),
-        np.concatenate(
-            [none.astype(float), none + outcome.end_s, begun, ended, time_s[changed]]
-        ),
+        np.concatenate([none.astype(float), none + outcome.end_s, begun, ended, time_s[changed]]),
         np.concatenate([none, none, one, -one, 0 * sign]),
         np.concatenate([none, none, zero, zero, sign]),
     )
