@@ -69,6 +69,12 @@ def test_a_lost_leaf_takes_all_its_nodes_and_their_jobs():
     assert all(nodes in ({0, 1}, {2, 3}) for nodes in times.values())
 
 
+def test_a_lost_leaf_takes_one_node_where_no_topology_is_known():
+    setting = Setting(failures=Failures(causes=(cause("leaf"),)), horizon_s=200 * HOUR)
+    lost = events(run(cluster(leaf=0), (), setting), EventKind.NODE_FAIL)
+    assert len({event.time_s for event in lost}) == len(lost) > 0
+
+
 def test_work_between_a_failure_and_its_notice_is_lost():
     kept = {}
     for detect_s in (0.0, 1800.0):

@@ -17,18 +17,20 @@ from clusterwright import compute
 from clusterwright.model.cluster import Cluster
 from clusterwright.model.job import QUANTA
 from clusterwright.model.run import CauseFigures
+from clusterwright.sched import State
+from clusterwright.sched.state import Running
 from clusterwright.twin.failures import Cause, Failures, Lemons, stream
 from clusterwright.twin.places import Places
 from clusterwright.units import SECONDS_PER_DAY
 
 
-class Strike(NamedTuple):
-    """Where a failure strikes."""
+class Hit(NamedTuple):
+    """What a strike takes."""
 
-    place: int
-    """Node; -1 when it meets hardware that is not in use."""
-    lot: float
-    """Where on the node, from 0 to 1."""
+    jobs: list[int]
+    """Jobs that stop."""
+    nodes: list[int]
+    """Nodes that are lost, none of them down already."""
     repair_s: float
     """How long the repair of what was hit would take."""
 
@@ -40,15 +42,16 @@ class Breakage:
         """Put a healthy unit, or a lemon, in every place."""
         self._failures = failures or Failures(causes=())
         self.causes: tuple[Cause, ...] = self._failures.causes
-        self.num_lost = [0] * len(self.causes)
-        self.num_stopped = [0] * len(self.causes)
-        self.lost_quanta_s = [0.0] * len(self.causes)
+        self._num_lost = [0] * len(self.causes)
+        self._num_stopped = [0] * len(self.causes)
+        self._lost_quanta_s = [0.0] * len(self.causes)
         self._rng = [stream(seed, f"failures.{cause.name}") for cause in self.causes]
         counts = np.array([group.num_nodes for group in cluster.groups], dtype=np.int64)
         gpus = np.array([group.gpus_per_node for group in cluster.groups], dtype=np.float64)
         self._upto = np.cumsum(np.repeat(gpus, counts))
         self._gpus = float(self._upto[-1]) if self._upto.size else 0.0
         self._places = Places.of(cluster)
+        self._has_leaves = [group.nodes_per_leaf > 0 for group in cluster.groups]
         self._unit_at = list(range(int(counts.sum())))
         self._spares: list[deque[int]] = []
         self._mending: list[list[tuple[float, int]]] = [[] for _ in cluster.groups]
@@ -75,27 +78,29 @@ class Breakage:
             return math.inf
         return now_s + float(self._rng[number].exponential(SECONDS_PER_DAY / per_day))
 
-    def strike(self, number: int) -> Strike:
-        """Return where a cause strikes now."""
+    def strike(self, number: int, state: State) -> Hit:
+        """Return what a cause that strikes now takes."""
         cause, rng = self.causes[number], self._rng[number]
         at, lot, normal = rng.uniform(0, self._weight(cause)), rng.random(), rng.standard_normal()
-        repair_s = 0.0
-        if cause.repair is not None:
-            mu, sigma = compute.lognormal(cause.repair)
-            repair_s = math.exp(mu + sigma * normal)
-        plain = self._gpus * self._scale(cause)
-        if at < plain:
-            place = int(np.searchsorted(self._upto, at / self._scale(cause), side="right"))
-        else:
-            extra = (at - plain) / self._scale(cause)
-            lemon = self._lemons[int(np.searchsorted(self._lemon_upto, extra, side="right"))]
-            place = self._place_of_lemon.get(lemon, -1)
-        return Strike(place, float(lot), repair_s)
+        place = self._place_at(float(at), cause)
+        if place < 0:
+            return Hit([], [], 0.0)
+        if cause.repair is None:
+            return Hit(_holder(state, place, float(lot)), [], 0.0)
+        places = [place]
+        if cause.hits == "leaf" and self._has_leaves[self._places.group[place]]:
+            leaf = self._places.leaf
+            places = np.flatnonzero(leaf == leaf[place]).tolist()
+        nodes = [node for node in places if not state.pool_at[node].is_down(node)]
+        mu, sigma = compute.lognormal(cause.repair)
+        jobs = sorted({job for node in nodes for job in state.on_node[node]})
+        self._num_lost[number] += len(nodes)
+        return Hit(jobs, nodes, math.exp(mu + sigma * normal))
 
-    def under_leaf(self, place: int) -> tuple[int, ...]:
-        """Return all places under the leaf switch of one."""
-        leaf = self._places.leaf
-        return tuple(np.flatnonzero(leaf == leaf[place]).tolist())
+    def book(self, number: int, run: Running, now_s: float, kept_s: float) -> None:
+        """Book a job that a cause has stopped."""
+        self._num_stopped[number] += 1
+        self._lost_quanta_s[number] += (now_s - run.since_s - kept_s / run.rate) * run.quanta
 
     def away_s(self, place: int, number: int, repair_s: float, now_s: float) -> float:
         """Return how long a place that has just been lost takes no jobs."""
@@ -128,9 +133,18 @@ class Breakage:
                 lost_gpu_s=vain / QUANTA,
             )
             for cause, lost, stopped, vain in zip(
-                self.causes, self.num_lost, self.num_stopped, self.lost_quanta_s, strict=True
+                self.causes, self._num_lost, self._num_stopped, self._lost_quanta_s, strict=True
             )
         )
+
+    def _place_at(self, at: float, cause: Cause) -> int:
+        """Return the place of a weight; -1 where it meets a lemon that is not in use."""
+        scale = self._scale(cause)
+        if at < self._gpus * scale:
+            return int(np.searchsorted(self._upto, at / scale, side="right"))
+        extra = at / scale - self._gpus
+        lemon = self._lemons[int(np.searchsorted(self._lemon_upto, extra, side="right"))]
+        return self._place_of_lemon.get(lemon, -1)
 
     def _draw_lemons(
         self,
@@ -169,3 +183,13 @@ class Breakage:
         if cause.hits != "node" or not self._lemons:
             return self._gpus
         return (self._gpus + float(self._lemon_upto[-1])) * self._others
+
+
+def _holder(state: State, node: int, lot: float) -> list[int]:
+    """Return the job that holds one part of a node; nobody where that part is free."""
+    left = lot * state.pool_at[node].size_at(node)
+    for job in state.on_node[node]:
+        left -= sum(quanta for one, quanta in state.running[job].placed if one == node)
+        if left < 0:
+            return [job]
+    return []

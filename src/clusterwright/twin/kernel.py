@@ -287,52 +287,18 @@ def _strike(here: _Run, now: float, number: int) -> None:
     """Let a cause strike: what it hits stops as of the failure, which is noticed now."""
     state, breakage = here.state, here.breakage
     _plan_strike(here, now, number)
-    strike = breakage.strike(number)
-    if strike.place < 0:
-        return
-    hits = breakage.causes[number].hits
-    if hits == "job":
-        job = _holder(state, strike.place, strike.lot)
-        if job is not None:
-            _interrupt(here, now, job, number)
-        return
-    places = breakage.under_leaf(strike.place) if hits == "leaf" else (strike.place,)
-    lost = [one for one in places if not _is_down(state, one)]
-    for job in sorted({job for one in lost for job in state.on_node[one]}):
-        _interrupt(here, now, job, number)
-    for one in lost:
-        _apply(here, Event(time_s=now, kind=EventKind.NODE_FAIL, node=one))
+    hit = breakage.strike(number, state)
+    for job in hit.jobs:
+        kept = kept_s(state, job, now - breakage.causes[number].detect_s)
+        breakage.book(number, state.running[job], now, kept)
+        _apply(here, Event(time_s=now, kind=EventKind.INTERRUPT, job=job, kept_s=kept))
+        if here.sleepers is not None:
+            here.sleepers.stopped(job, now)
+    for node in hit.nodes:
+        _apply(here, Event(time_s=now, kind=EventKind.NODE_FAIL, node=node))
         here.repairing += 1
-        away_s = breakage.away_s(one, number, strike.repair_s, now)
-        _plan(here, now + away_s, EventKind.NODE_REPAIR, one)
-    breakage.num_lost[number] += len(lost)
-
-
-def _interrupt(here: _Run, now: float, job: int, number: int) -> None:
-    """Stop a job that a failure has hit, and queue it again."""
-    state, breakage = here.state, here.breakage
-    run = state.running[job]
-    kept = kept_s(state, job, now - breakage.causes[number].detect_s)
-    breakage.num_stopped[number] += 1
-    breakage.lost_quanta_s[number] += (now - run.since_s - kept / run.rate) * run.quanta
-    _apply(here, Event(time_s=now, kind=EventKind.INTERRUPT, job=job, kept_s=kept))
-    if here.sleepers is not None:
-        here.sleepers.stopped(job, now)
-
-
-def _is_down(state: State, node: int) -> bool:
-    pool = state.pool_at[node]
-    return bool(pool.down >> (node - pool.first) & 1)
-
-
-def _holder(state: State, node: int, lot: float) -> int | None:
-    """Return the job that holds one part of a node; None where that part is free."""
-    left = lot * state.pool_at[node].size_at(node)
-    for job in state.on_node[node]:
-        left -= sum(quanta for one, quanta in state.running[job].placed if one == node)
-        if left < 0:
-            return job
-    return None
+        away_s = breakage.away_s(node, number, hit.repair_s, now)
+        _plan(here, now + away_s, EventKind.NODE_REPAIR, node)
 
 
 def _apply(here: _Run, event: Event) -> None:
