@@ -13,15 +13,16 @@ from collections.abc import Iterable, Sequence
 from contextlib import redirect_stdout
 from pathlib import Path
 
-from clusterwright import catalog, documents, sched
+from clusterwright import catalog, documents, sched, traces
 from clusterwright.check import RULES
 from clusterwright.cli.catalog import KINDS, part_row
 from clusterwright.cli.explain import form_of
-from clusterwright.cli.main import COMMANDS, run
+from clusterwright.cli.main import COMMANDS, SUBCOMMANDS, run
 from clusterwright.documents import FieldInfo
 from clusterwright.model.demand import Demand
 from clusterwright.model.design import Design
 from clusterwright.model.run import Run
+from clusterwright.sched.packing import PACKINGS
 
 DOCS = Path(__file__).resolve().parents[1] / "docs" / "reference"
 GENERATED = (
@@ -38,6 +39,7 @@ def main(arguments: Sequence[str]) -> int:
         "simulation.md": fields_page("The answer of `simulate -o json`", Run),
         "catalogue.md": catalogue(),
         "policies.md": policies(),
+        "traces.md": trace_formats(),
         "rules/index.md": rules_index(),
         "schema/demand.schema.json": schema(Demand),
         "schema/design.schema.json": schema(Design),
@@ -84,15 +86,17 @@ def command_line() -> str:
     ]
     for name, _, _ in COMMANDS:
         parts.append(f"## {name}\n\n```text\n{helped(name)}```\n")
+        for verb, _, _ in SUBCOMMANDS.get(name, ()):
+            parts.append(f"### {name} {verb}\n\n```text\n{helped(name, verb)}```\n")
     return "\n".join(parts)
 
 
-def helped(name: str) -> str:
+def helped(*command: str) -> str:
     """Return the help of a command without boxes and with a fixed width."""
     os.environ["COLUMNS"] = "90"  # the same page on every terminal
     out = io.StringIO()
     with redirect_stdout(out):
-        run([name, "--help"])
+        run([*command, "--help"])
     lines = (line.rstrip() for line in out.getvalue().splitlines())
     return "\n".join(lines).strip("\n") + "\n"
 
@@ -153,12 +157,34 @@ def policies() -> str:
     places = [
         (f"`{name}`", (one.__doc__ or "").splitlines()[0]) for name, one in sched.PLACEMENTS.items()
     ]
+    shares = [(f"`{one.name}`", one.rule) for one in PACKINGS.values()]
     return (
         f"{GENERATED}\n# Policies and placements\n\n## Policies\n\n"
         f"{table(('policy', 'rule', 'order', 'may stop jobs'), rows)}\n## Order keys\n\n"
         f"{table(('key', 'goes first'), orders)}\n## Placements\n\n"
-        f"{table(('placement', 'what it returns'), places)}"
+        f"{table(('placement', 'what it returns'), places)}\n"
+        f"## Placements of shares\n\nFor `study packing`.\n\n"
+        f"{table(('placement', 'where a request goes'), shares)}"
     )
+
+
+def trace_formats() -> str:
+    """Return the page of trace formats and of what becomes of their rows."""
+    blocks = [
+        f"{GENERATED}\n# Traces\n\nWhat `simulate --trace` and `trace` read. A format is told by "
+        "the content or named by `--format`; plain or gzip. What is not listed is not read.\n",
+    ]
+    for one in traces.FORMATS.values():
+        queues = ", ".join(f"`{name}`" for name in one.queues)
+        blocks.append(f"## {one.name}\n\nHolds {one.title}. `--queue-from`: {queues}.\n")
+        blocks.append(table(("column or field", "what becomes of it"), one.columns.items()))
+    blocks.append(
+        "## What becomes of rows\n\nEvery row is a job, dropped with one of these causes, or no "
+        "job of its own and only counted; a job may be repaired besides.\n"
+    )
+    causes = [(f"`{cause.name}`", cause.value) for cause in traces.Cause]
+    blocks.append(table(("cause", "meaning"), causes))
+    return "\n".join(blocks)
 
 
 def rules_index() -> str:

@@ -11,7 +11,7 @@ import pytest
 import yaml
 from tests.plan.conftest import ROOT
 
-from clusterwright.cli.main import COMMANDS, run
+from clusterwright.cli.main import COMMANDS, SUBCOMMANDS, run
 
 WORKED = str(ROOT / "examples/autonomous-driving/centre.yaml")
 UNIVERSITY = str(ROOT / "examples/university/centre.yaml")
@@ -78,7 +78,16 @@ def commands(files):
         "simulate a trace on a design": [
             *("simulate", str(files / "before"), "--trace", str(files / "trace.csv")),
         ],
+        "study energy": [
+            *("study", "energy", str(files / "before"), "--demand", WORKED, "--days", "15"),
+            *("--zones", "DE-LU"),
+        ],
         "policies": ["simulate", "--list"],
+        "trace convert": [
+            *("trace", "convert", str(files / "trace.csv"), "--out", str(files / "again.csv")),
+        ],
+        "trace show": ["trace", "show", str(files / "trace.csv")],
+        "trace generate": ["trace", "generate", "--like", str(files / "trace.csv"), "--jobs", "9"],
         "catalog": ["catalog"],
         "catalog accelerators": ["catalog", "accelerators"],
         "catalog encoder": ["catalog", "encoders", "resnet-50"],
@@ -137,7 +146,18 @@ def test_quiet_leaves_stderr_empty(files, call):
         (["plan", "--ouput", "json", WORKED], 2, "Did you mean --output?"),
         (["report", "-z"], 2, "Unknown option: -z"),
         (["simulate", "--nodes", "2", "--trace", "x.csv"], 2, "x.csv: no such file."),
+        (["trace", "shw", "x.csv"], 2, 'Did you mean "show"?'),
+        (["trace", "show", "x.csv"], 2, "x.csv: no such file."),
+        (["trace", "show", "--formt", "swf"], 2, "Did you mean --format?"),
+        (["trace", "show", WORKED], 2, "format cannot be told"),
+        (["trace", "generate", "--scale", "2"], 2, "--like"),
         (["check", "nowhere/design.yaml"], 2, "clusterwright plan"),
+        (["study", "energy", WORKED], 2, "--demand FILE"),
+        (["study", "energy", WORKED, "--demand", WORKED, "--zones", "DE-LV"], 2, "DE-LU?"),
+        (["study", "energy", WORKED, "--demand", WORKED, "--series", "x.csv"], 2, "no such file"),
+        (["study", "energy", WORKED, "--demand", WORKED, "--from-day", "400"], 2, "--from-day"),
+        (["study", "energy", WORKED, "--signal", "both", "--demand", WORKED], 2, "USD/t"),
+        (["study", "energy", "--sreies", "x", WORKED], 2, "Unknown option"),
         (["plan", WORKED, "--lang", "fr"], 2, "en"),
         (["plan", WORKED, "-o", "xml"], 2, "json"),
         (["plan", WORKED, "--catalog", "nowhere"], 2, "directory"),
@@ -375,8 +395,11 @@ def test_sarif_is_what_scanners_read(call, tmp_path):
 
 
 def test_every_command_shows_two_examples_in_its_help(capsys):
-    for name, about, _ in COMMANDS:
-        assert run([name, "--help"]) == 0
+    every = [((name,), about) for name, about, _ in COMMANDS]
+    for name, some in SUBCOMMANDS.items():
+        every += [((name, verb), about) for verb, about, _ in some]
+    for name, about in every:
+        assert run([*name, "--help"]) == 0
         out = capsys.readouterr().out
         examples = out.split("Examples:")[1].strip().splitlines()
         assert len(examples) >= 2, name

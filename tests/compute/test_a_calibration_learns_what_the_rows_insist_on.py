@@ -1,5 +1,6 @@
 """The fit: factors move as far as rows insist, families are predicted unseen, errors add up."""
 
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -7,7 +8,7 @@ import pytest
 from tests.compute.test_rows_of_measurements_are_read_with_what_they_leave_open import FULL
 from tests.plan.conftest import the_catalog
 
-from clusterwright.compute import accuracy, calibrate, predict
+from clusterwright.compute import accuracy, calibrate, errorbars, predict
 
 
 def rows_slower_by(factor, families=("one", "two", "three")):
@@ -113,3 +114,34 @@ def test_every_regime_falls_back_to_a_wider_one():
     for error in parts.step_errors.values():
         assert 0 < error.median_fraction <= error.bar_fraction < 1
         assert error.num_families <= error.num_rows
+
+
+def test_an_error_bar_widens_with_each_doubling_beyond_what_was_seen():
+    error = the_catalog().step_errors["core hopper 16 dense"]
+    inside, size = float(error.num_most), error.largest_parameters
+    assert errorbars.within(error, inside, size)
+    assert errorbars.error_bar_fraction(error, inside, size) == error.bar_fraction
+    wider = [errorbars.error_bar_fraction(error, inside * 2**n, size) for n in (1, 3, 6)]
+    assert error.bar_fraction < wider[0] < wider[1] < wider[2]
+    assert wider[2] == pytest.approx(math.hypot(error.bar_fraction, 6 * error.drift_fraction))
+    assert not errorbars.within(error, inside, 8 * size)
+    assert not errorbars.within(error, inside, error.smallest_parameters / 8)
+
+
+def test_one_family_that_is_met_well_does_not_make_the_next_one_sure():
+    parts = the_catalog()
+    given = [
+        *rows_slower_by(1.0, ("good",)),
+        *({**row, "id": f"v{row['id']}", "gpu": "V100"} for row in rows_slower_by(1.0, ("bad",))),
+        *rows_slower_by(1.0, ("worse",)),
+        *rows_slower_by(1.0, ("fourth",)),
+    ]
+    found = calibrate.scored(given, parts, file="runs.csv")
+    wrong = np.where(np.isin(found.families, ("bad",)), 1.01, 1.3)
+    done = calibrate.Calibration(wrong, wrong, wrong, np.full_like(wrong, np.nan))
+    regimes = {one.own.name: one for one in accuracy.by_regime(found, done)}
+    widest = regimes["*"]
+    assert widest.bar_fraction == widest.own.bar_fraction == pytest.approx(0.3)
+    for one in regimes.values():
+        assert one.bar_fraction >= one.own.bar_fraction
+        assert one.num_least <= one.num_most

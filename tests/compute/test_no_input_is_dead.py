@@ -14,6 +14,8 @@ from clusterwright.compute.steptime import Steps
 WITHOUT_EFFECT = {
     # Reviewed: a line leaves when its input comes alive, and needs a reason to be let in.
     "Machines.memory_bytes": "decides what fits, not how long it takes: test_memory_decides below",
+    "Machines.peak32_flop_per_s": "heads of a width that no preset has: test_scores_of_heads_that_"
+    "tensor_cores_cannot_load in test_operators_take_the_time_of_their_shape",
 }
 PLAIN = {
     "tp": 8,

@@ -2,11 +2,12 @@
 
 import numpy as np
 import pytest
-from tests.compute.runs import layout_row, machine_and_stack, model_columns
+from tests.compute.runs import layout_columns, layout_row, machine_and_stack, model_columns
 
 from clusterwright.compute import counts
+from clusterwright.compute.blocks import blocks, slowest_of
 from clusterwright.compute.footprint import footprint
-from clusterwright.compute.kernels import gemm_s, head_speed
+from clusterwright.compute.kernels import attention_s, gemm_s, head_speed
 from clusterwright.compute.rows import layouts
 
 
@@ -41,10 +42,65 @@ def test_a_thin_product_takes_as_long_as_its_operands_need_to_be_read():
 
 @pytest.mark.parametrize(
     ("good", "bad"),
-    [(128, 96), (128, 64), (144, 150), (192, 200), (128, 127)],
+    [(128, 96), (128, 64), (192, 200), (128, 127)],
 )
 def test_heads_that_do_not_fill_the_units_are_slower(good, bad):
     assert head_speed(np.asarray(float(bad))) < head_speed(np.asarray(float(good)))
+
+
+def scores_s(head_size, software):
+    machine, stack = machine_and_stack("A100-80GB", "bf16", software)
+    scores, size, span = np.asarray(32 * 2048.0**2), np.asarray(head_size), np.asarray(2048.0)
+    return float(attention_s(4 * scores * size, scores, size, span, machine, stack, backward=True))
+
+
+@pytest.mark.parametrize(("good", "bad"), [(112.0, 108.0), (144.0, 150.0)])
+def test_scores_of_heads_that_tensor_cores_cannot_load_run_at_the_speed_of_32_bits(good, bad):
+    # 19.5 of 312 TFLOP/s on A100; softmax and the rest take as long as before.
+    assert 4 < scores_s(bad, "megatron-lm-2022") / scores_s(good, "megatron-lm-2022") < 16
+    assert scores_s(bad, "torchtitan-2024") < 4 * scores_s(good, "torchtitan-2024")
+
+
+def test_a_step_waits_for_the_slowest_of_many_accelerators():
+    spread = np.asarray(0.015)
+    alone, many = (
+        slowest_of(layout_columns(tp=1), spread),
+        slowest_of(layout_columns(dp=48), spread),
+    )
+    assert float(alone) == 1.0
+    # 384 ranks: 3.45 standard deviations.
+    assert float(many) == pytest.approx(1 + 0.015 * 3.45, abs=1e-4)
+
+
+def block_of(software, layout, model="mixtral-8x7b"):
+    machine, stack = machine_and_stack("H100-SXM5-80GB", "bf16", software)
+    return blocks(model_columns(model), machine, stack, layout)
+
+
+def test_kernels_that_the_host_awaits_leave_long_gaps():
+    layout = layout_columns(tp=8)
+    ahead = block_of("megatron-deepspeed", layout, "gpt3-175b")
+    awaited = block_of("megatron-deepspeed-awaited", layout, "gpt3-175b")
+    assert float(awaited.launch_f) > 10 * float(ahead.launch_f)
+    assert float(awaited.gemm_f) == pytest.approx(float(ahead.gemm_f), rel=0.2)
+
+
+def test_a_split_expert_does_not_send_what_another_rank_sends():
+    split = block_of("megatron-core-2025", layout_columns(tp=4, expert_tp=4, dp=8, ep=8))
+    whole = block_of("megatron-core-2025", layout_columns(tp=4, expert_tp=1, dp=8, ep=8))
+    # The same bytes; experts that are split lie further apart, and gather in between.
+    assert float(split.tp_f) > float(whole.tp_f)
+    assert float(split.ep_f) > float(whole.ep_f)
+    near = block_of("megatron-core-2025", layout_columns(tp=2, expert_tp=2, dp=4, ep=4))
+    alike = block_of("megatron-core-2025", layout_columns(tp=2, expert_tp=1, dp=4, ep=4))
+    assert float(near.ep_f) == pytest.approx(float(alike.ep_f))
+
+
+def test_a_plain_dispatcher_sends_a_token_once_for_each_expert():
+    far = layout_columns(tp=1, expert_tp=1, dp=64, ep=64)
+    plain = block_of("megatron-core-2025-plain", far, "deepseek-v3")
+    once = block_of("megatron-core-2025", far, "deepseek-v3")
+    assert float(plain.ep_f) > 1.2 * float(once.ep_f)
 
 
 @pytest.mark.parametrize(

@@ -120,6 +120,8 @@ def test_layers_follow_from_the_parameters_in_the_name():
         ({"notes": "Megatron-DeepSpeed; 1F1B"}, "megatron-deepspeed"),
         ({"source": "Megatron-Bridge docs release 26.08"}, "megatron-bridge-26.08"),
         ({"source": "MLCommons MLPerf training v4.0"}, "nemo-mlperf"),
+        ({"source": "bigscience", "notes": "on 02-21"}, "megatron-deepspeed-awaited"),
+        ({"source": "bigscience", "notes": "on 02-28"}, "megatron-deepspeed-bf16"),
         ({"notes": "FSDP"}, "llm-foundry-2023"),
         ({}, "megatron-lm-2022"),
     ],
@@ -135,6 +137,22 @@ def test_the_network_of_a_known_machine_is_taken_where_none_is_stated():
     assert "inter_node_bw of Jean Zay" in known["reason"]
     stated = answer(source="bigscience chronicles", inter_node_bw_GBps_per_gpu="25")
     assert "Jean Zay" not in stated["reason"]
+
+
+def test_a_machine_that_its_owner_calls_slower_is_taken_as_slower():
+    late = answer(source="bigscience", notes="taken on 02-26", software="")
+    early = answer(source="bigscience", notes="taken on 02-21", software="")
+    assert "times 1.03" in early["reason"]
+    assert "times 1.03" not in late["reason"]
+    assert early["predicted_step_time_s"] > 1.02 * late["predicted_step_time_s"]
+
+
+def test_counts_beyond_what_was_checked_widen_the_error_bar():
+    near = answer(gpus="512", dp="8", global_batch="512")
+    far = answer(gpus="65536", dp="1024", global_batch="65536")
+    assert far["error_bar_fraction"] > near["error_bar_fraction"]
+    assert "counts and sizes" in far["reason"]
+    assert "counts and sizes" not in near["reason"]
 
 
 def test_an_answer_outside_what_was_checked_says_so():

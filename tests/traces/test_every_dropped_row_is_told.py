@@ -52,3 +52,13 @@ def test_queues_and_estimates_are_read_and_their_faults_told():
     jobs = traces.read_trace((HEADER + "a,0,10,8,v,u\n").encode(), file="t.csv").jobs
     guessed = traces.read_estimates(b"job_id,est_duration_s\na,-5\n", jobs, file="e.csv")
     assert guessed[0].estimate_s == -5
+
+
+def test_a_repair_is_told_only_of_a_row_that_is_used():
+    rows = "a,0,10,8,v,u,LS\nb,0,10,0,v,u,LS\n"
+    header = HEADER.replace("user", "user,priority")
+    found = traces.read_trace((header + rows).encode(), file="t.csv")
+    assert found.num_dropped_by_cause == {"NO_SIZE": 1}
+    assert found.num_repaired_by_cause == {"BAD_VALUE": 1}
+    assert [(fault.line, fault.path) for fault in found.repaired] == [(2, "priority")]
+    assert found.jobs[0].priority == 0

@@ -172,12 +172,13 @@ def _cell(cell: str, annotation: object) -> Any:
 
 
 def _mig(text: str) -> dict[str, Any]:
-    name, memory, slices, instances = [*text.split(":"), "", "", ""][:4]
-    whole = {"compute_slices": slices, "instances": instances}
+    cells = [*text.split(":"), *[""] * 5]
+    whole = dict(zip(("compute_slices", "instances", "memory_slices"), cells[2:5], strict=True))
     return {
-        "name": name,
-        "memory": memory,
+        "name": cells[0],
+        "memory": cells[1],
         **{key: int(cell) if cell.isdigit() else cell for key, cell in whole.items()},
+        "starts": [int(cell) if cell.isdigit() else cell for cell in cells[5].split("/") if cell],
     }
 
 

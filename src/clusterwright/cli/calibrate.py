@@ -182,13 +182,19 @@ def _tables(
         }
         for one, value in zip(parts.step_factors.values(), done.values.tolist(), strict=True)
     ]
+    drift = accuracy.drift_fraction(found, done.held_out)
     errors = [
         {
-            "name": one.name,
-            "rows": one.num_rows,
-            "families": one.num_families,
-            "median": f"{100 * one.median_fraction:.2f} %",
+            "name": one.own.name,
+            "rows": one.own.num_rows,
+            "families": one.own.num_families,
+            "median": f"{100 * one.own.median_fraction:.2f} %",
             "bar": f"{100 * one.bar_fraction:.2f} %",
+            "least": one.num_least,
+            "most": one.num_most,
+            "smallest_parameters": f"{one.smallest_parameters:.4g}",
+            "largest_parameters": f"{one.largest_parameters:.4g}",
+            "drift": f"{100 * drift:.2f} %",
             "source": _SOURCE,
             "certainty": "measured",
             "uncertain": "",

@@ -10,7 +10,7 @@ from clusterwright.catalog import Catalog
 from clusterwright.cli import load
 from clusterwright.cli.common import Common
 from clusterwright.cli.output import Answer, emit, items_document
-from clusterwright.errors import ExitCode, UnknownName
+from clusterwright.errors import ExitCode, UnknownName, UsageError
 from clusterwright.model.encoder import Encoder
 from clusterwright.model.parts import Provenance
 from clusterwright.units import Count, unit_of
@@ -37,27 +37,31 @@ KINDS: Mapping[str, tuple[str, ...]] = {
     "software": ("name", "title", "released", "family"),
     "training_systems": ("name", "title", "nic"),
     "step_factors": ("name", "unit", "value", "prior", "spread", "meaning"),
-    "step_errors": ("name", "rows", "families", "median", "bar"),
+    "step_errors": ("name", "rows", "families", "median", "bar", "least", "most"),
     "defaults": ("name", "value", "reason", "source"),
     "sources": ("name", "title", "publisher", "read_on"),
 }
+MIG = "mig"
 
 
 def catalog(
     kind: str = "",
     name: str = "",
     *,
+    seat: str | None = None,
     overlay: Annotated[str | None, Parameter(name="--catalog")] = None,
     common: Common | None = None,
 ) -> int:
-    """Show what can be bought, with its sources.
+    """Show what can be bought, with its sources; `mig` shows how an accelerator can be cut.
 
     Parameters
     ----------
     kind
-        Kind of part; nothing lists the kinds.
+        Kind of part; nothing lists the kinds. `mig` lists the full layouts of the accelerator NAME.
     name
         One part by its name or by a name that people use for it.
+    seat
+        With `mig`: memory of one person, such as "9 GB"; tells how many fit, and how.
     overlay
         Directory of your own parts, laid over the catalogue.
     """
@@ -67,8 +71,15 @@ def catalog(
         rows = [{"name": one, "num_parts": len(getattr(parts, one))} for one in KINDS]
         emit(Answer(document=items_document("CatalogKindList", rows), rows=rows), common)
         return ExitCode.OK
+    if kind == MIG:
+        from clusterwright.cli import mig
+
+        return mig.show(parts, name, seat, common)
+    if seat is not None:
+        msg = "--seat tells how many people fit on a cut accelerator: catalog mig NAME --seat 9GB"
+        raise UsageError(msg)
     if kind not in KINDS:
-        raise UnknownName.of("kind of part", kind, KINDS)
+        raise UnknownName.of("kind of part", kind, [*KINDS, MIG])
     table: Mapping[str, Any] = getattr(parts, kind)
     chosen = [_found(parts, kind, table, name)] if name else list(table.values())
     rows = [part_row(part, parts) for part in chosen]

@@ -6,11 +6,12 @@ stay fast.
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from cyclopts import App, CycloptsError
 
 from clusterwright import __version__
+from clusterwright.cli.study import STUDIES
 from clusterwright.cli.common import UnknownOption
 from clusterwright.errors import ClusterwrightError, ExitCode, nearest
 
@@ -71,6 +72,19 @@ COMMANDS: Sequence[tuple[str, str, str]] = (
         "clusterwright simulate --nodes 20 --trace jobs.csv.gz --policy fifo",
     ),
     (
+        "study",
+        "Compare ways of running a centre.",
+        "clusterwright study energy build --demand centre.yaml --zones DE-LU\n"
+        "clusterwright study packing --nodes nodes.csv --trace pods.csv",
+    ),
+    (
+        "trace",
+        "Read job logs of Slurm, Kubernetes and others; look at them; draw more like them.",
+        "sacct -a -D -P --format=ALL | clusterwright trace convert - --out jobs.csv.gz\n"
+        "clusterwright trace show jobs.csv.gz\n"
+        "clusterwright trace generate --like jobs.csv.gz --scale 2 --out twice.csv.gz",
+    ),
+    (
         "report",
         "Write the report of a design again, for example in another language.",
         "clusterwright report build/design.yaml --run month.json --out report.html\n"
@@ -79,7 +93,9 @@ COMMANDS: Sequence[tuple[str, str, str]] = (
     (
         "catalog",
         "Show what can be bought, with its sources.",
-        "clusterwright catalog accelerators\nclusterwright catalog regions --filter country=China",
+        "clusterwright catalog accelerators\n"
+        "clusterwright catalog regions --filter country=China\n"
+        'clusterwright catalog mig H100-SXM5-80GB --seat "9 GB"',
     ),
     (
         "schema",
@@ -103,6 +119,31 @@ COMMANDS: Sequence[tuple[str, str, str]] = (
     ),
 )
 
+SUBCOMMANDS: Mapping[str, Sequence[tuple[str, str, str]]] = {
+    # name of the command: its own commands, as above
+    "study": STUDIES,
+    "trace": (
+        (
+            "convert",
+            "Turn a log into our tidy CSV, and say what became of every row.",
+            "sacct -a -D -P --format=ALL | clusterwright trace convert - --out jobs.csv.gz\n"
+            "clusterwright trace convert pods.json --format kubernetes -o json",
+        ),
+        (
+            "show",
+            "Show a trace in figures: jobs, span, accelerator-hours; by size, queue and user.",
+            "clusterwright trace show jobs.csv.gz\n"
+            "clusterwright trace show sacct.txt --queue-from account -o json",
+        ),
+        (
+            "generate",
+            "Draw a trace like another, larger or longer, and say how like it is.",
+            "clusterwright trace generate --like jobs.csv --scale 2 --out twice.csv\n"
+            "clusterwright trace generate --like jobs.csv --jobs 60000 --out many.csv",
+        ),
+    ),
+}
+
 
 def build_app() -> App:
     """Return the command line with every command named and none loaded."""
@@ -119,13 +160,19 @@ def build_app() -> App:
         help_format="plaintext",
     )
     for name, help_text, examples in COMMANDS:
-        app.command(
-            f"clusterwright.cli.{name}:{name}",
-            name=name,
-            help=help_text,
-            help_epilogue=_examples(examples),
-        )
+        if name not in SUBCOMMANDS:
+            _add(app, f"clusterwright.cli.{name}:{name}", name, help_text, examples)
+            continue
+        group = App(name=name, help=help_text, help_epilogue=_examples(examples))
+        for verb, verb_help, verb_examples in SUBCOMMANDS[name]:
+            module = f"study_{verb}" if name == "study" else name  # a study is a file of its own
+            _add(group, f"clusterwright.cli.{module}:{verb}", verb, verb_help, verb_examples)
+        app.command(group)
     return app
+
+
+def _add(app: App, path: str, name: str, help_text: str, examples: str) -> None:
+    app.command(path, name=name, help=help_text, help_epilogue=_examples(examples))
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -148,10 +195,12 @@ def run(arguments: Sequence[str] | None = None) -> int:
         result = app(words, exit_on_error=False, print_error=False)
         sys.stdout.flush()
     except CycloptsError as error:
-        _say(f"{' '.join(['clusterwright', *words[:1]])}: {error}\nSee `clusterwright --help`.")
+        _say(
+            f"{' '.join(['clusterwright', *_command(words)])}: {error}\nSee `clusterwright --help`."
+        )
         return ExitCode.USAGE
     except UnknownOption as error:
-        _say(_unknown(app, words[0], str(error)))
+        _say(_unknown(app, _command(words), str(error)))
         return ExitCode.USAGE
     except ClusterwrightError as error:
         _say(str(error))
@@ -168,11 +217,20 @@ def run(arguments: Sequence[str] | None = None) -> int:
     return result if isinstance(result, int) else ExitCode.OK
 
 
-def _unknown(app: App, command: str, option: str) -> str:
-    options = [name for one in app[command].assemble_argument_collection() for name in one.names]
+def _command(words: Sequence[str]) -> Sequence[str]:
+    """Return the words that name the command."""
+    return words[: 2 if words[0] in SUBCOMMANDS else 1]
+
+
+def _unknown(app: App, command: Sequence[str], option: str) -> str:
+    called = app
+    for word in command:
+        called = called[word]
+    options = [name for one in called.assemble_argument_collection() for name in one.names]
     hints = nearest(option.partition("=")[0], [name for name in options if name.startswith("-")])
     near = f" Did you mean {hints[0]}?" if hints else f" A file of that name is written ./{option}"
-    return f"clusterwright {command}: Unknown option: {option}.{near}\nSee `clusterwright --help`."
+    name = " ".join(["clusterwright", *command])
+    return f"{name}: Unknown option: {option}.{near}\nSee `clusterwright --help`."
 
 
 def _bug(error: BaseException, words: Sequence[str]) -> int:

@@ -62,7 +62,7 @@ class Physics:
         if self.lemons != "none" and not failures:
             msg = f"--lemons {self.lemons}: nothing fails in this run. Add --failures on."
             raise UsageError(msg)
-        setting = replace(setting, wake_s=catalog.default("plan.wake", Seconds))
+        setting = replace(setting, wake_s=catalog.default("plan.wake_time", Seconds))
         if not failures:
             return setting
         found = twin.failures_of(catalog, lemons=self.lemons != "none")

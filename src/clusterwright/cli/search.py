@@ -14,8 +14,9 @@ from clusterwright.cli.common import Common
 from clusterwright.cli.output import API_VERSION, Answer, emit
 from clusterwright.compute import stack
 from clusterwright.compute.columns import Transformers
+from clusterwright.compute.errorbars import error_of
 from clusterwright.compute.models import columns_of
-from clusterwright.compute.predict import error_of, values_of
+from clusterwright.compute.predict import values_of
 from clusterwright.compute.search import Found, Question
 from clusterwright.compute.search import search as search_space
 from clusterwright.compute.sensitivity import INPUTS, elasticities, what_if
@@ -152,7 +153,8 @@ class _Task:
 
     def terms(self, parts: Catalog) -> strategies.Terms:
         error, own = error_of(self.case, parts)
-        return strategies.terms(parts, self.case.accelerator, error, own=own)
+        asked = self.gpus, self.preset.num_parameters
+        return strategies.terms(parts, self.case.accelerator, error, own=own, asked=asked)
 
     def spec(self, parts: Catalog) -> dict[str, Any]:
         terms = self.terms(parts)

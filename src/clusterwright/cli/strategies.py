@@ -8,6 +8,7 @@ import numpy as np
 
 from clusterwright.catalog import Catalog
 from clusterwright.compute.columns import Layouts
+from clusterwright.compute.errorbars import error_bar_fraction, within
 from clusterwright.compute.footprint import Footprint
 from clusterwright.compute.rows import model_flop_of_step, tokens_of_step
 from clusterwright.compute.search import Found, Question
@@ -97,8 +98,27 @@ class Terms:
     error_basis: str
 
 
-def terms(parts: Catalog, accelerator: Accelerator, error: StepError, *, own: bool) -> Terms:
-    """Return price, power and error bar with what they stand on."""
+def terms(
+    parts: Catalog,
+    accelerator: Accelerator,
+    error: StepError,
+    *,
+    own: bool,
+    asked: tuple[float, float],
+) -> Terms:
+    """Return price, power and error bar with what they stand on.
+
+    Parameters
+    ----------
+    parts, accelerator
+        The catalogue, and the accelerator asked about.
+    error
+        Residuals of the nearest regime.
+    own
+        Whether that regime is the one asked about.
+    asked
+        Accelerators and parameters asked about.
+    """
     offer = typical_offer(accelerator.name, parts.cloud_offers.values())
     server = parts.server_for(accelerator.name)
     if offer is not None:
@@ -114,12 +134,14 @@ def terms(parts: Catalog, accelerator: Accelerator, error: StepError, *, own: bo
     scope = f"residuals of the regime {error.name!r}"
     if not own:
         scope += "; the case asked about lies outside what was checked"
+    elif not within(error, *asked):
+        scope += "; wider, since the count or size asked about lies outside those checked"
     return Terms(
         usd_per_accelerator_hour=usd,
         price_basis=basis,
         accelerator_power_w=server.max_power_w / server.num_accelerators * draw,
         power_basis=f"share of {server.name} at {draw:.0%} of its maximum, cooling left out",
-        error_bar_fraction=error.bar_fraction,
+        error_bar_fraction=error_bar_fraction(error, *asked),
         error_basis=scope,
     )
 

@@ -1,7 +1,7 @@
 """Accelerators at work: how fast they train and serve, and how many the work takes."""
 
+from clusterwright.compute.errorbars import error_of
 from clusterwright.compute.models import unfit
-from clusterwright.compute.predict import error_of
 from clusterwright.compute.queueing import Offered, gpus_needed, lognormal, offered, wait_p95_s
 from clusterwright.compute.serving import (
     Throughput,

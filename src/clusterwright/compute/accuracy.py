@@ -9,15 +9,18 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from clusterwright.compute import counts
 from clusterwright.compute.calibrate import Calibration, Scored
-from clusterwright.compute.columns import Array
+from clusterwright.compute.columns import Array, Layouts
 from clusterwright.compute.rows import Run
 from clusterwright.compute.stack import regimes_of
-from clusterwright.units import Fraction, Ratio, Seconds
+from clusterwright.units import Count, Fraction, Ratio, Seconds
 
 BAR = 0.68
 """Share of the rows that an error bar holds."""
 _FEWEST = 4  # rows that a regime needs for an error of its own
+_LENT = 2.0  # families that the regime around another counts as
+_SPANNED = 4.0  # doublings that a family has to span to show a drift
 _FEWEST_CHOICES = 3  # strategies of a set in which the model chooses
 _FEWEST_RANKS = 5  # of a set whose order is judged
 
@@ -40,6 +43,24 @@ class GroupError:
     """What two of three rows stay within."""
     bias_ratio: Ratio
     """Geometric mean of predicted over measured."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RegimeError:
+    """Error bar of a regime, and the range of runs that it was seen on."""
+
+    own: GroupError
+    """Errors of the regime's rows alone."""
+    bar_fraction: Fraction
+    """What two of three rows stay within, drawn up to the wider regimes' where families are few."""
+    num_least: int
+    """Fewest accelerators of a run."""
+    num_most: int
+    """Most accelerators of a run."""
+    smallest_parameters: Count
+    """Parameters of the smallest model."""
+    largest_parameters: Count
+    """Parameters of the largest model."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,10 +126,67 @@ def by_group(
     )
 
 
-def by_regime(found: Scored, done: Calibration) -> tuple[GroupError, ...]:
-    """Return the error of each regime with enough rows, on families left out."""
-    groups = by_group(found, done.held_out, lambda place: regimes_of(found.runs[place].case))
-    return tuple(one for one in groups if one.num_rows >= _FEWEST or one.name == "*")
+def by_regime(found: Scored, done: Calibration) -> tuple[RegimeError, ...]:
+    """Return the error of each regime with enough rows, on families left out.
+
+    Few families that are met well say little of the next one: a regime's bar is at least the mean
+    of its own, counted once a family, and of the one of the regime around it, counted as `_LENT`
+    families.
+    """
+    named = [regimes_of(run.case) for run in found.runs]
+    groups = by_group(found, done.held_out, lambda place: named[place])
+    kept = {one.name: one for one in groups if one.num_rows >= _FEWEST or one.name == "*"}
+    around = {
+        name: next((wider for wider in names[place + 1 :] if wider in kept), None)
+        for names in named
+        for place, name in enumerate(names)
+    }
+
+    def bar_fraction(name: str) -> float:
+        one, wider = kept[name], around[name]
+        if wider is None:
+            return one.bar_fraction
+        lent = _LENT * bar_fraction(wider)
+        drawn = (one.num_families * one.bar_fraction + lent) / (one.num_families + _LENT)
+        return max(one.bar_fraction, drawn)
+
+    ranks = ranks_of(found.layout)
+    sizes = counts.parameters(found.model)
+    answers = []
+    for name, one in kept.items():
+        mine = np.array([name in names for names in named])
+        answers.append(
+            RegimeError(
+                own=one,
+                bar_fraction=bar_fraction(name),
+                num_least=round(float(ranks[mine].min())),
+                num_most=round(float(ranks[mine].max())),
+                smallest_parameters=float(sizes[mine].min()),
+                largest_parameters=float(sizes[mine].max()),
+            )
+        )
+    return tuple(answers)
+
+
+def drift_fraction(found: Scored, ratios: Array) -> float:
+    """Return how far errors move with a doubling of accelerators or parameters.
+
+    The root mean square, over families that span enough, of the slope of their errors: what an
+    answer beyond the counts and sizes seen may be wrong by, for each doubling.
+    """
+    slopes = []
+    for along in (ranks_of(found.layout), counts.parameters(found.model)):
+        doublings = np.log2(along)
+        for family in dict.fromkeys(found.families.tolist()):
+            mine = found.families == family
+            if np.ptp(doublings[mine]) >= _SPANNED:
+                slopes.append(np.polyfit(doublings[mine], np.log(ratios[mine]), 1)[0])
+    return float(np.sqrt(np.mean(np.square(slopes)))) if slopes else 0.0
+
+
+def ranks_of(layout: Layouts) -> Array:
+    """Return the accelerators of layouts."""
+    return np.asarray(layout.tp * layout.cp * layout.pp * layout.dp)
 
 
 def worst(found: Scored, ratios: Array, most: int) -> tuple[Miss, ...]:

@@ -26,11 +26,10 @@ _MLP_BYTES = 4.0
 """Bytes a token and unit of MLP width (a gate counts as width) to read and write the activation."""
 _QKV_BYTES = 4.0
 """Bytes a token and unit of query, key and value to add bias, turn and lay them out."""
-_ROUTED_BYTES = 30.0
-"""Bytes a routed token and hidden unit: sort, send, lay out for each expert, collect, weigh, sum.
-
-Six passes of reading and writing 16 bits, the last in 32; padding and uneven rows on top of that.
-"""
+_ROUTED_BYTES = 20.0
+"""Bytes a routed token and hidden unit where it comes from: sort, send, weigh, sum (in 32 bits)."""
+_LAID_OUT_BYTES = 10.0
+"""The same where its expert is: lay out for each expert, collect; with padding and uneven rows."""
 _LOSS_BYTES = 12.0
 """Bytes a logit, each way, of a loss that is fused."""
 _PLAIN_LOSS_BYTES = 26.0
@@ -106,7 +105,7 @@ def blocks(model: Transformers, machine: Machines, stack: Stacks, layout: Layout
     ep_f = _expert_messages(model, machine, stack, layout, tokens)
     cp_f = _context_messages(model, machine, stack, layout, tokens)
     vocab_f, vocab_b = _vocabulary(model, machine, stack, layout, tokens)
-    slow = stack.slowdown
+    slow = stack.slowdown * slowest_of(layout, stack.variation)
     return Blocks(
         gemm_f=gemm_f * slow,
         gemm_b=gemm_b * slow,
@@ -126,6 +125,15 @@ def blocks(model: Transformers, machine: Machines, stack: Stacks, layout: Layout
         vocab_b=vocab_b * slow,
         host_f=stack.host_s * (1.0 + mixture),
     )
+
+
+def slowest_of(layout: Layouts, variation: Array) -> Array:
+    """Return the time of the slowest rank relative to the mean: a step waits for it.
+
+    The largest of n normal values lies about sqrt(2 ln n) standard deviations above their mean.
+    """
+    ranks = layout.tp * layout.cp * layout.pp * layout.dp
+    return np.asarray(1.0 + variation * np.sqrt(2.0 * np.log(np.maximum(ranks, 1.0))))
 
 
 def _products(
@@ -234,9 +242,9 @@ def _moved(model: Transformers, stack: Stacks, layout: Layouts, tokens: Array) -
         + _QKV_BYTES * heads / t
         + (_MLP_BYTES + model.activation_bytes) * counts.mlp_width(model) * (1.0 + model.gated) / t
     )
-    routed = (
-        tokens * layout.expert_tp / t * model.topk * model.hidden * _ROUTED_BYTES * stack.routed
-    )
+    # A rank routes its own share of the tokens; the ranks of a split expert lay out all of theirs.
+    passes = (_ROUTED_BYTES + _LAID_OUT_BYTES * layout.expert_tp) / t
+    routed = tokens * model.topk * model.hidden * passes * stack.routed
     return np.asarray(moved + np.where(mixture > 0, mixture * routed, 0.0))
 
 
@@ -281,9 +289,13 @@ def _tensor_messages(
     bandwidth, latency, _ = reach(machine, stack, layout.tp, np.asarray(1.0))
     size = tokens * model.hidden * _ACTIVATION_BYTES
     one = collectives.all_reduce_ring_s(layout.tp, size, bandwidth, latency)
-    # Where experts are not split over the tensor-parallel ranks, a mixture block gathers once less.
-    mixture = np.where(layout.expert_tp < layout.tp, counts.mixture_fraction(model), 0.0)
-    return np.asarray(np.where(layout.tp > 1, (2.0 - mixture) * one, 0.0))
+    mixture = counts.mixture_fraction(model)
+    # Where experts are not split over the tensor-parallel ranks, a mixture block gathers once less;
+    # where they are, its ranks gather each token once for every expert that it visits.
+    whole = layout.expert_tp < layout.tp
+    routed = collectives.all_reduce_ring_s(layout.tp, size * model.topk, bandwidth, latency)
+    mlp = (1.0 - mixture) * one + mixture * np.where(whole, 0.0, routed)
+    return np.asarray(np.where(layout.tp > 1, one + mlp, 0.0))
 
 
 def _expert_messages(
@@ -294,7 +306,7 @@ def _expert_messages(
     if not np.any(mixture > 0):
         return np.asarray(0.0)
     _, latency, inside = reach(machine, stack, layout.ep, layout.expert_tp)
-    mine = tokens * layout.expert_tp / layout.tp * model.topk * model.imbalance
+    mine = tokens / layout.tp * model.topk * model.imbalance
     size = mine * model.hidden * _ACTIVATION_BYTES
     near = size * (inside - 1) / layout.ep
     far = size * (layout.ep - inside) / layout.ep
@@ -303,6 +315,7 @@ def _expert_messages(
     visits = np.maximum(model.topk, 1.0)
     once = domains * (1.0 - (1.0 - 1.0 / domains) ** visits) / visits
     send = near / (machine.scaleup_bytes_per_s * stack.scaleup_fraction)
+    once = np.where(stack.ep_copies > 0, 1.0, once)
     send = send + far * once / (machine.scaleout_bytes_per_s * stack.scaleout_fraction)
     send = send + latency * np.log2(np.maximum(layout.ep, 1.0))
     return np.asarray(np.where(layout.ep > 1, 2.0 * mixture * send, 0.0))

@@ -29,6 +29,10 @@ _NOISE = 0.06  # error of a row that counts fully; beyond it the loss grows line
 _FAMILY_ROWS = 20.0  # rows above which a family's weight grows slower than its rows
 _ROUNDS = 30
 _MOVE = 1e-5  # of a factor's logarithm, to see which way the errors go
+_DAMPING = 1e-3  # of a first step, as a share of the curvature
+_DAMPED = 8.0  # by which damping grows after a step that failed, and shrinks after one that did not
+_STUCK = 1e6  # damping beyond which no step is worth trying
+_SETTLED = 1e-9  # share of the sum of squares below which a step saves nothing worth having
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,8 +158,6 @@ def seconds_of(found: Scored, values: Array, rows: npt.NDArray[np.intp] | None =
 
 def fit(found: Scored, catalog: Catalog, rows: npt.NDArray[np.intp]) -> Array:
     """Return the values of the factors that explain the chosen rows best."""
-    from scipy.optimize import least_squares
-
     factors = list(catalog.step_factors.values())
     prior = np.log([one.prior for one in factors])
     spread = np.array([one.spread_fraction for one in factors])
@@ -172,18 +174,39 @@ def fit(found: Scored, catalog: Catalog, rows: npt.NDArray[np.intp]) -> Array:
         robust = np.sign(error) * np.sqrt(2.0 * (np.sqrt(1.0 + error**2) - 1.0))
         return np.concatenate([robust, (moved - prior[free]) / spread[free]], axis=-1)
 
-    def slopes(moved: Array) -> Array:
-        # All factors moved one by one, in a single call of the model.
-        moves = np.vstack([moved, moved + _MOVE * np.eye(len(free))])
-        there = residuals(moves)
-        return np.asarray(((there[1:] - there[0]) / _MOVE).T)
-
-    result = least_squares(
-        residuals, prior[free], slopes, x_scale=np.minimum(spread[free], 1.0), max_nfev=_ROUNDS
-    )
     logs = prior.copy()
-    logs[free] = result.x
+    logs[free] = _least_squares(residuals, prior[free])
     return np.asarray(np.exp(logs))
+
+
+def _least_squares(residuals: Callable[[Array], Array], start: Array) -> Array:
+    """Return where the sum of squares is least: Levenberg's and Marquardt's damped steps.
+
+    `residuals` takes points of shape (..., n). The sums are not left to a linear-algebra library:
+    for matrices as small as these, its threads wait for each other longer than they work.
+    """
+    at, damping = start, _DAMPING
+    # The point itself, then each of its numbers moved, in a single call of the model.
+    moves = np.vstack([np.zeros(len(at)), _MOVE * np.eye(len(at))])
+    for _ in range(_ROUNDS):
+        there = residuals(at + moves)
+        here, slopes = there[0], (there[1:] - there[0]) / _MOVE
+        square = np.einsum("ir,jr->ij", slopes, slopes)
+        descent = -np.einsum("ir,r->i", slopes, here)
+        cost = float(np.einsum("r,r->", here, here))
+        while True:
+            step = np.linalg.solve(square + damping * np.diag(np.diag(square)), descent)
+            fresh = residuals(at + step)
+            saved = cost - float(np.einsum("r,r->", fresh, fresh))
+            if saved > 0 or damping > _STUCK:
+                break
+            damping *= _DAMPED
+        if saved <= 0:
+            return at
+        at, damping = at + step, damping / _DAMPED
+        if saved < _SETTLED * cost:
+            return at
+    return at
 
 
 def _kind(numbers: Mapping[str, float]) -> str:

@@ -107,6 +107,8 @@ class Machines(Columns):
     """Dense peak in the format of the linear layers."""
     peak16_flop_per_s: Array
     """Dense peak in 16 bits, for attention, router and vocabulary."""
+    peak32_flop_per_s: Array
+    """Peak in 32 bits without tensor cores, for products that those cannot load."""
     gemm_fraction: Array
     """Share of the peak that a large matrix multiplication reaches in that format, 0–1."""
     gemm16_fraction: Array
@@ -203,6 +205,8 @@ class Stacks(Columns):
     """Time of a step that no layer causes: data, clipping, logging."""
     slowdown: Array
     """Time of the kernels relative to what the other factors say."""
+    variation: Array
+    """Standard deviation of speed between accelerators of a kind, relative to the mean."""
     scaleup_fraction: Array
     """Share of the scale-up bandwidth that collectives reach."""
     scaleout_fraction: Array
@@ -215,6 +219,10 @@ class Stacks(Columns):
     """Memory traffic of sorting, sending and summing routed tokens, relative to the least."""
     fsdp_hidden: Array
     """Share of the compute that gathering and scattering parameters may hide behind."""
+    reduction: Array
+    """Bytes that sharded states move to sum gradients, relative to one scattering reduction."""
+    gathering: Array
+    """Time to gather what sharded states update, relative to one message of that size."""
     contention: Array
     """Share of hidden parameter traffic by which it slows the work it hides behind."""
     pp_hidden: Array
@@ -223,9 +231,15 @@ class Stacks(Columns):
     """Share of the messages between stages that every tensor-parallel rank sends whole."""
     ep_hidden: Array
     """Share of the expert all-to-all that is hidden."""
+    ep_copies: Array
+    """1 where a token is sent once for each expert, 0 where once for each domain."""
     cp_hidden: Array
     """Share of context-parallel traffic that hides behind attention."""
     context_bytes: Array
     """Memory of the driver, its kernels and the communication buffers."""
+    state_bytes: Array
+    """Bytes a parameter of optimiser states, 32-bit weights included."""
+    bucket_bytes: Array
+    """Memory of the buckets through which sharded states are reduced and gathered."""
     fragmentation: Array
     """Memory lost between allocations, as a share of what is used."""

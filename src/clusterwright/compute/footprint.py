@@ -18,8 +18,6 @@ from clusterwright.compute.columns import Array, Layouts, Stacks, Transformers
 from clusterwright.compute.steptime import stage_layers
 
 _WEIGHT_BYTES = 2.0
-_STATE_BYTES = 12.0
-"""32-bit weights and Adam's two moments."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,8 +70,8 @@ def footprint(model: Transformers, stack: Stacks, layout: Layouts) -> Footprint:
     logits = tokens_of(model, layout) * model.vocab / layout.tp * stack.logit_bytes
     working = _working_bytes(model, stack, layout, kept)
     alone = layout.pp == 1
-    first = _states(layout, first_held, block) + first_kept + np.where(alone, logits, 0.0)
-    final = _states(layout, last_held, block) + last_kept + logits
+    first = _states(stack, layout, first_held, block) + first_kept + np.where(alone, logits, 0.0)
+    final = _states(stack, layout, last_held, block) + last_kept + logits
     at_first = (first >= final) | alone
     held = np.where(at_first, first_held, last_held)
     activations = np.where(
@@ -81,14 +79,15 @@ def footprint(model: Transformers, stack: Stacks, layout: Layouts) -> Footprint:
         first_kept + np.where(alone, np.maximum(logits, working), working),
         last_kept + np.maximum(logits, working),
     )
-    weights, grads, states = _parts(layout, held, block)
-    used = weights + grads + states + activations
+    weights, grads, states = _parts(stack, layout, held, block)
+    buckets = np.where(layout.zero_stage >= 1, stack.bucket_bytes, 0.0)
+    used = weights + grads + states + activations + buckets
     return Footprint(
         weights_bytes=weights,
         gradients_bytes=grads,
         optimiser_bytes=states,
         activations_bytes=np.asarray(activations),
-        overhead_bytes=np.asarray(stack.context_bytes + stack.fragmentation * used),
+        overhead_bytes=np.asarray(stack.context_bytes + buckets + stack.fragmentation * used),
     )
 
 
@@ -151,7 +150,7 @@ def _in_flight(layout: Layouts, micro: Array, stage: Array | float) -> Array:
     return np.asarray(np.minimum(held, micro))
 
 
-def _parts(layout: Layouts, held: Array, block: Array) -> tuple[Array, Array, Array]:
+def _parts(stack: Stacks, layout: Layouts, held: Array, block: Array) -> tuple[Array, Array, Array]:
     """Return weights, gradients and states of parameters held."""
     sharded = np.maximum(np.minimum(layout.shard, layout.dp * layout.cp), 1.0)
     gathered = 2.0 * block * _WEIGHT_BYTES
@@ -159,10 +158,10 @@ def _parts(layout: Layouts, held: Array, block: Array) -> tuple[Array, Array, Ar
         layout.zero_stage >= 3, held * _WEIGHT_BYTES / sharded + gathered, held * _WEIGHT_BYTES
     )
     grads = held * layout.grad_bytes / np.where(layout.zero_stage >= 2, sharded, 1.0)
-    states = held * _STATE_BYTES / np.where(layout.zero_stage >= 1, sharded, 1.0)
+    states = held * stack.state_bytes / np.where(layout.zero_stage >= 1, sharded, 1.0)
     return np.asarray(weights), np.asarray(grads), np.asarray(states * (1.0 - layout.offload))
 
 
-def _states(layout: Layouts, held: Array, block: Array) -> Array:
-    weights, grads, states = _parts(layout, held, block)
+def _states(stack: Stacks, layout: Layouts, held: Array, block: Array) -> Array:
+    weights, grads, states = _parts(stack, layout, held, block)
     return np.asarray(weights + grads + states)

@@ -23,7 +23,7 @@ _RAMP = 160.0
 _ALIGNED_BYTES = 16.0
 """Rows whose length is a multiple of this are loaded in one instruction by tensor cores."""
 _MISALIGNED = 0.35
-"""Speed of a multiplication over rows of another length, relative to an aligned one."""
+"""Speed of fused attention over rows of another length, relative to an aligned one."""
 _BATCHED = 0.6
 """Speed of many small products in one launch (scores of all heads), relative to a large one."""
 _BLOCK = 64.0
@@ -79,16 +79,17 @@ def gemm_s(
 def head_speed(head_size: Array) -> Array:
     """Return how fast attention is for a width of heads, relative to 128 wide ones, 0–1.
 
-    A head that is not a multiple of 16 bytes misses the tensor cores' loads; one that is no
-    multiple of 64 elements is padded; narrow ones have little work for a score.
+    A head that is no multiple of 64 elements is padded; narrow ones have little work for a score.
     """
     padded = np.ceil(head_size / _BLOCK) * _BLOCK
-    misaligned = np.mod(head_size * 2.0, _ALIGNED_BYTES) != 0
     return np.asarray(
-        np.where(misaligned, _MISALIGNED, 1.0)
-        * (0.5 + 0.5 * head_size / padded)
-        * np.minimum(1.0, (0.35 + 0.65 * head_size / 128.0))
+        (0.5 + 0.5 * head_size / padded) * np.minimum(1.0, (0.35 + 0.65 * head_size / 128.0))
     )
+
+
+def aligned(head_size: Array) -> Array:
+    """Return whether 16-bit rows of that many elements suit the loads of tensor cores."""
+    return np.asarray(np.mod(head_size * 2.0, _ALIGNED_BYTES) == 0)
 
 
 def attention_s(
@@ -118,15 +119,18 @@ def attention_s(
     backward
         True for the backward pass: 2.5 times the FLOPs when scores are computed again, else twice.
     """
-    speed = head_speed(head_size) * span / (span + 256.0)
+    loads = aligned(head_size)
+    speed = head_speed(head_size) * np.where(loads, 1.0, _MISALIGNED) * span / (span + 256.0)
     fused = flop * (2.5 if backward else 1.0)
     fused = fused / (
         machine.peak16_flop_per_s * stack.attention_fraction * speed * (0.85 if backward else 1.0)
     )
     plain = flop * (2.0 if backward else 1.0)
-    plain = plain / (
-        machine.peak16_flop_per_s * machine.gemm16_fraction * _BATCHED * head_speed(head_size)
+    # Products of rows that tensor cores cannot load run without them, at the speed of 32 bits.
+    peak = np.where(
+        loads, machine.peak16_flop_per_s * head_speed(head_size), machine.peak32_flop_per_s
     )
+    plain = plain / (peak * machine.gemm16_fraction * _BATCHED)
     moved = scores * stack.score_traffic * (1.5 if backward else 1.0)
     plain = plain + moved / machine.memory_bytes_per_s
     return np.asarray(np.where(stack.fused_attention > 0, fused, plain))

@@ -6,14 +6,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from clusterwright.catalog import Catalog
+from clusterwright.compute import counts
 from clusterwright.compute import rows as reading
 from clusterwright.compute.blocks import blocks
 from clusterwright.compute.columns import Array
+from clusterwright.compute.errorbars import error_bar_fraction, error_of, within
 from clusterwright.compute.footprint import Footprint, footprint
-from clusterwright.compute.stack import Case, apply, regimes_of, setting
+from clusterwright.compute.stack import apply, setting
 from clusterwright.compute.steptime import Steps, steps
-from clusterwright.errors import UnknownName
-from clusterwright.model.market import StepError
 from clusterwright.units import FlopPerSecond, parse
 
 PREDICTED = (
@@ -40,6 +40,8 @@ class Predictions:
     tokens_per_s_per_gpu: Array
     flop_per_s_per_gpu: Array
     mfu_fraction: Array
+    num_accelerators: Array
+    num_parameters: Array
 
 
 def values_of(catalog: Catalog) -> Array:
@@ -63,6 +65,8 @@ def predict(runs: Sequence[reading.Run], catalog: Catalog) -> Predictions:
         tokens_per_s_per_gpu=reading.tokens_of_step(model, layout) / (seconds * gpus),
         flop_per_s_per_gpu=rate,
         mfu_fraction=rate / machine.gemm_flop_per_s,
+        num_accelerators=gpus,
+        num_parameters=counts.parameters(model),
     )
 
 
@@ -115,24 +119,17 @@ def compared(
     return (families, np.asarray(ratios)) if ratios else None
 
 
-def error_of(case: Case, catalog: Catalog) -> tuple[StepError, bool]:
-    """Return the error of the nearest regime, and whether it is the case's own."""
-    own, *wider = regimes_of(case)
-    for name in (own, *wider):
-        if name in catalog.step_errors:
-            return catalog.step_errors[name], name == own
-    msg = "step_errors.csv has no row '*'; write it with `clusterwright calibrate training`"
-    raise UnknownName(msg)
-
-
 def _answer(
     run: reading.Run, found: Predictions, place: int, catalog: Catalog
 ) -> dict[str, object]:
     error, own = error_of(run.case, catalog)
     memory = found.memory.total_bytes[place]
+    gpus, parameters = found.num_accelerators[place], found.num_parameters[place]
     said = [f"software {run.case.software.name}", *run.filled]
     if not own:
         said.append(f"outside what was checked; error of the regime {error.name!r}")
+    elif not within(error, gpus, parameters):
+        said.append("outside the counts and sizes that were checked; the error bar is wider")
     return {
         "predicted_step_time_s": _digits(found.step_s[place]),
         "predicted_tokens_per_s_per_gpu": _digits(found.tokens_per_s_per_gpu[place]),
@@ -140,7 +137,7 @@ def _answer(
         "predicted_mfu_fraction": _digits(found.mfu_fraction[place]),
         "predicted_peak_memory_bytes": float(round(memory)),
         "fits": bool(memory <= run.case.accelerator.memory_bytes),
-        "error_bar_fraction": error.bar_fraction,
+        "error_bar_fraction": _digits(error_bar_fraction(error, gpus, parameters)),
         "reason": "; ".join(said),
     }
 

@@ -187,6 +187,10 @@ def _case(
     if scaleout is None and system is not None:
         scaleout = system.nic_bytes_per_s
         row.filled.append(f"inter_node_bw of {system.title}")
+    slowdown = 1.0
+    if system is not None and system.slowdown_ratio != 1.0:
+        slowdown = system.slowdown_ratio
+        row.filled.append(f"times {slowdown:g} ({system.title})")
     return Case(
         accelerator=accelerator,
         software=software,
@@ -194,6 +198,7 @@ def _case(
         num_experts=int(experts),
         scaleup_bytes_per_s=scaleup,
         scaleout_bytes_per_s=scaleout,
+        slowdown_ratio=slowdown,
     )
 
 

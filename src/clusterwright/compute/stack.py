@@ -22,6 +22,7 @@ _TREND_FROM = 2026.0  # year at which the trend of mixtures is one
 _RIPE = 20.0  # years after which nothing is left of a generation's first software
 MANY_EXPERTS = 32
 """Experts from which on recipes leave an expert whole instead of splitting it."""
+_VECTOR = 16.0  # 16-bit tensor peak over the 32-bit one where that is not known; that of A100
 _UNITS = 128  # compute units where none are known: what makes tiles of 128 by 128 fill one wave
 
 
@@ -41,6 +42,8 @@ class Case:
     """Scale-up bandwidth per direction where the accelerator's own is not meant."""
     scaleout_bytes_per_s: float | None = None
     """Network bandwidth of one accelerator where the part's own is not meant."""
+    slowdown_ratio: float = 1.0
+    """Time of the kernels relative to a machine in order."""
 
     @property
     def mixture(self) -> bool:
@@ -145,6 +148,7 @@ def apply(given: Setting, values: Array) -> tuple[Machines, Stacks]:
     machines = Machines(
         gemm_flop_per_s=fixed["peak"],
         peak16_flop_per_s=fixed["peak16"],
+        peak32_flop_per_s=fixed["peak32"],
         gemm_fraction=np.minimum(gemm, 0.97),
         gemm16_fraction=gemm16,
         operand_bytes=fixed["operand"],
@@ -171,19 +175,28 @@ def apply(given: Setting, values: Array) -> tuple[Machines, Stacks]:
         logit_bytes=fixed["logit"],
         selective=np.where(fixed["repeats"] > 0, role["selective.products"], 0.0),
         step_s=role["step.constant"],
-        slowdown=role["software"] * early * role["trend.mixture"] ** -fixed["trend"],
+        slowdown=fixed["slowdown"]
+        * role["software"]
+        * early
+        * role["trend.mixture"] ** -fixed["trend"],
+        variation=role["variation"],
         scaleup_fraction=np.minimum(role["link.scaleup"], 1.0),
         scaleout_fraction=np.minimum(role["link.scaleout"], 1.0),
         tp_hidden=np.where(overlaps, np.minimum(role["hidden.tp"], 0.95), 0.0),
         dp_hidden=np.minimum(role["hidden.dp"], 0.95),
         routed=role["routed"] * role["routed.plain"],
         fsdp_hidden=np.minimum(role["hidden.fsdp"], 1.0),
+        reduction=fixed["reduction"],
+        gathering=fixed["gathering"],
         contention=np.minimum(role["contention"], 1.0),
         pp_hidden=1.0 - np.minimum(role["visible.pp"], 1.0),
         pp_whole=fixed["whole"],
-        ep_hidden=np.minimum(role["hidden.ep"], 0.95),
+        ep_hidden=np.where(fixed["plain"] > 0, 0.0, np.minimum(role["hidden.ep"], 0.95)),
+        ep_copies=fixed["plain"],
         cp_hidden=np.minimum(role["hidden.cp"], 1.0),
         context_bytes=role["memory.context"],
+        state_bytes=fixed["states"],
+        bucket_bytes=fixed["bucket"],
         fragmentation=role["memory.fragmentation"],
     )
     return machines, stacks
@@ -234,6 +247,7 @@ def _numbers(case: Case) -> dict[str, float]:
     return {
         "peak": peak_flop_per_s(part, case.precision),
         "peak16": peak16,
+        "peak32": part.peak_flop_per_s.get("fp32", peak16 / _VECTOR),
         "measured": measured,
         "power": part.tdp_w / peak16,
         "operand": bits_of(case.precision) / 8.0,
@@ -249,6 +263,12 @@ def _numbers(case: Case) -> dict[str, float]:
         "logit": float(software.logit_width),
         "whole": software.whole_messages_fraction,
         "overlaps": float(software.overlaps),
+        "reduction": software.reduction_ratio,
+        "gathering": software.gathering_ratio,
+        "slowdown": case.slowdown_ratio,
+        "plain": float(software.experts == "plain"),
+        "states": float(software.state_width),
+        "bucket": software.bucket_bytes,
         "trend": float(np.clip(released(software) - _TREND_FROM, -1.5, 1.0)) if core else 0.0,
         "ripened": _RIPE if software.tuned else float(np.clip(ripened, 0.0, _RIPE)),
     }
@@ -279,7 +299,7 @@ def _wanted(case: Case) -> dict[str, tuple[str, ...]]:
         ),
         "scores.traffic": ("scores.traffic",),
         "traffic": (f"traffic.{software.traffic}",),
-        "kernel": (f"kernel.{host}",),
+        "kernel": ("kernel.awaited",) if software.launches == "awaited" else (f"kernel.{host}",),
         "host": (f"host.{host}",),
         "host.mixture": ("host.mixture",),
         "accumulate": (f"accumulate.{software.accumulate}",),
@@ -289,6 +309,7 @@ def _wanted(case: Case) -> dict[str, tuple[str, ...]]:
         "early": ("early",),
         "early.lasts": ("early.lasts",),
         "trend.mixture": ("trend.mixture",) if case.many_experts else (),
+        "variation": ("variation",),
         "link.scaleup": ("link.scaleup",),
         "link.scaleout": ("link.scaleout",),
         "latency.scaleup": ("latency.scaleup",),

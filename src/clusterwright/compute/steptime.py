@@ -211,6 +211,10 @@ def _parameters_s(
     far = layout.ep * layout.expert_tp
     weights = weights + inner * ring(expert_ranks, far, spread * _WEIGHT_BYTES)
     grads = weights * layout.grad_bytes / _WEIGHT_BYTES
+    # Software that shares out states may still reduce gradients everywhere and gather in pieces.
+    some = (layout.zero_stage >= 1) & (layout.zero_stage < 3)
+    grads = grads * np.where(some, stack.reduction, 1.0)
+    weights = weights * np.where(some, stack.gathering, 1.0)
     # Copies of the shards are kept equal by one more reduction (HSDP).
     copies = np.maximum(replicas / sharded, 1.0)
     held = (inner * (common + spread) + tables) / sharded * layout.grad_bytes

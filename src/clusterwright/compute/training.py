@@ -12,6 +12,7 @@ import numpy as np
 
 from clusterwright.compute import grid
 from clusterwright.compute.columns import Machines, Stacks, Transformers
+from clusterwright.compute.errorbars import error_bar_fraction, within
 from clusterwright.compute.models import columns_of
 from clusterwright.compute.stack import Case, apply, peak_flop_per_s, setting
 from clusterwright.compute.steptime import Steps
@@ -262,6 +263,7 @@ def _strategy(
     busy_s = step_s * work.num_steps
     needed = float(found.memory.total_bytes[row])
     usable = hardware.usable_bytes
+    parameters = work.shape.num_parameters
     waiting = float(step.bubble_s) / step_s
     exposed = float(step.tp_s + step.cp_s + step.ep_s + step.pp_s + step.dp_s) / step_s
     return Strategy(
@@ -287,15 +289,15 @@ def _strategy(
         peak_flop_per_s=hardware.peak_flop_per_s,
         step_time_s=step_s,
         parts=_parts(step),
-        error_bar_fraction=hardware.error.bar_fraction,
-        estimated=not hardware.checked,
+        error_bar_fraction=error_bar_fraction(hardware.error, used, parameters),
+        estimated=not (hardware.checked and within(hardware.error, used, parameters)),
         mfu_fraction=work.model_flop / (busy_s * used * hardware.peak_flop_per_s),
         tokens_per_s=work.batch_tokens / step_s,
         memory_bytes=needed,
         fits=needed <= usable,
         duration_s=busy_s / goodput,
         accelerator_hours=used * busy_s / goodput / SECONDS_PER_HOUR,
-        checkpoint_bytes=hardware.checkpoint_bytes_per_parameter * work.shape.num_parameters,
+        checkpoint_bytes=hardware.checkpoint_bytes_per_parameter * parameters,
         reason=(
             f"step {show(step_s, Seconds)}, {show(waiting, Fraction)} of it bubble, "
             f"{show(exposed, Fraction)} exposed messages; "

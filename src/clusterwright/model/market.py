@@ -11,6 +11,7 @@ from clusterwright.units import (
     Fraction,
     GramsPerJoule,
     InUnit,
+    Ratio,
     TokensPerSecond,
     UsdPerAcceleratorHour,
     UsdPerJoule,
@@ -156,6 +157,8 @@ class Software:
     """How norms, activations and casts are fused."""
     accumulate: Literal["half", "fused", "unfused"]
     """How gradients of micro-batches are summed: in 16 bits, within the product, after it."""
+    launches: Literal["ahead", "awaited"]
+    """Whether the host launches kernels ahead of the accelerator or awaits each one."""
     overlaps: bool
     """Whether communication runs beside other work."""
     tuned: bool
@@ -174,6 +177,14 @@ class Software:
     """What data-parallel ranks share out where nothing is said."""
     gradient_width: int
     """Bytes in which a gradient is kept and reduced."""
+    state_width: int
+    """Bytes a parameter of optimiser states, 32-bit weights and copies for the update included."""
+    reduction_ratio: Ratio
+    """Bytes that sharded states move to sum gradients: 1 scattered, 2 where all ranks get all."""
+    gathering_ratio: Ratio
+    """Time to gather what sharded states update, relative to one message of that size."""
+    bucket_bytes: Bytes
+    """Memory of the buckets through which sharded states are reduced and gathered."""
     logit_width: int
     """Bytes a logit that output and loss hold at their fullest; fewer where they are one kernel."""
     sequence_length: int
@@ -194,6 +205,8 @@ class TrainingSystem:
     """What a row's source or notes say when it was this one; `|` between alternatives."""
     nic_bytes_per_s: BytesPerSecond
     """Network bandwidth of one accelerator, per direction."""
+    slowdown_ratio: Ratio
+    """Time of a step relative to a machine in order, where its owner states that it was not."""
     provenance: Provenance
     """Where the figures come from."""
 
@@ -231,7 +244,17 @@ class StepError:
     median_fraction: Fraction
     """Median of the absolute errors."""
     bar_fraction: Fraction
-    """What two of three rows stay within."""
+    """What two of three rows stay within, drawn up to that of wider regimes for few families."""
+    num_least: int
+    """Fewest accelerators of a run behind it."""
+    num_most: int
+    """Most accelerators of a run behind it."""
+    smallest_parameters: Count
+    """Parameters of the smallest model behind it."""
+    largest_parameters: Count
+    """Parameters of the largest model behind it."""
+    drift_fraction: Fraction
+    """How far the error moves with each doubling of accelerators or parameters."""
     provenance: Provenance
     """Where the figures come from."""
 

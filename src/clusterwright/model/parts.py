@@ -67,6 +67,10 @@ class MigProfile:
     """Compute slices of one instance, of seven on the accelerator."""
     num_instances: int
     """Most instances on one accelerator."""
+    memory_slices: int
+    """Memory slices that one instance covers, from its start on."""
+    starts: tuple[int, ...]
+    """Memory slices that an instance may start at; no other position is legal."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

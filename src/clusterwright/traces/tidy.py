@@ -1,65 +1,228 @@
-"""The tidy trace schema: one row a job, gzip or plain CSV; and the tables beside it.
+"""The tidy schema: one row a job, as CSV; and the tables beside it.
 
-Needed columns: job_id, submit_s, duration_s, gpus. Used where they are there: vc (the queue), user,
-priority, cpus. A row without a usable submission, duration or size is dropped, with its line.
+A row without a usable identifier, submission, duration or size is dropped, with its line. A column
+that a job has a field for is one row of `COLUMNS`.
 """
 
 import csv
 import gzip
 import io
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 from clusterwright.errors import Fault, InvalidInput
 from clusterwright.model.cluster import Cluster, NodeGroup
 from clusterwright.model.job import Job
+from clusterwright.traces.trace import Cause, Ledger, Place, Reading, Trace
 
-_NEEDED = ("job_id", "submit_s", "duration_s", "gpus")
+QUEUES = ("vc", "user")
+"""Columns that may be the queue; the first is, unless another is asked for."""
+
 _GZIP = b"\x1f\x8b"
 
 
+class _Unusable(Exception):
+    """A cell without which the row is no job; the arguments are the cause and its words."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Trace:
-    """The jobs of a trace, and what became of its other rows."""
+class Column:
+    """One column of the schema."""
 
-    jobs: tuple[Job, ...]
-    """Jobs in the order of the file."""
-    dropped: tuple[Fault, ...]
-    """Rows that could not be used, each with its line and its reason."""
-    num_rows: int
-    """Rows of the file."""
+    name: str
+    """Its name in the header."""
+    meaning: str
+    """What stands in it, and what its absence means."""
+    field: str = ""
+    """Field of a job that it fills; empty where a job has none, and the column is passed over."""
+    read: Callable[[str], Any] = str
+    """Reader of a cell; it raises ValueError, or _Unusable to drop the row."""
+    absent: Any = None
+    """Value of an empty cell, and of one that cannot be read and is repaired."""
+    is_needed: bool = False
+    """True when a file without the column is refused, and its empty cells are read too."""
 
 
-def read_trace(content: bytes, *, file: str, queue: str = "all") -> Trace:
+def _time(text: str) -> float:
+    return _at_least_zero(text, Cause.BAD_TIME, "time")
+
+
+def _accelerators(text: str) -> float:
+    return _at_least_zero(text or "0", Cause.BAD_SIZE, "number of accelerators")
+
+
+def _cores(text: str) -> float:
+    return _at_least_zero(text, Cause.BAD_SIZE, "number of cores")
+
+
+def _at_least_zero(text: str, cause: Cause, what: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if 0 <= value < math.inf:
+        return value
+    raise _Unusable(cause, f"{text!r} is no {what}")
+
+
+def _known_time(text: str) -> float:
+    value = number_of(text)
+    if value is None:
+        msg = f"{text!r} is no time"
+        raise ValueError(msg)
+    return value
+
+
+COLUMNS = (
+    Column(name="job_id", field="job_id", is_needed=True, meaning="its name"),
+    Column(
+        name="submit_s",
+        field="submit_s",
+        read=_time,
+        is_needed=True,
+        meaning="when it was submitted, in seconds from the start of the trace",
+    ),
+    Column(
+        name="duration_s",
+        field="duration_s",
+        read=_time,
+        is_needed=True,
+        meaning="how long it ran, in seconds",
+    ),
+    Column(
+        name="gpus",
+        field="num_gpus_ratio",
+        read=_accelerators,
+        is_needed=True,
+        meaning="accelerators, below 1 for a share of one; empty or 0 for a job on cores",
+    ),
+    Column(name="nodes", meaning="nodes that it ran on; not kept yet"),
+    Column(name="gpu_type", meaning="model of the accelerators; not kept yet"),
+    Column(
+        name="cpus", field="num_cpus", read=_cores, absent=0, meaning="cores; parts are rounded up"
+    ),
+    Column(name="mem_gb", meaning="memory; not kept yet"),
+    Column(name="user", field="user", absent="", meaning="who submitted it"),
+    Column(name="vc", field="queue", absent="", meaning="the queue; empty for the one of all jobs"),
+    Column(
+        name="priority",
+        field="priority",
+        read=lambda text: int(float(text)),
+        absent=0,
+        meaning="higher goes first; a word is repaired to 0",
+    ),
+    Column(name="status", meaning="how it ended; not kept"),
+    Column(
+        name="estimate_s",
+        field="estimate_s",
+        read=_known_time,
+        meaning="duration as guessed beforehand, such as a time limit",
+    ),
+)
+"""Every column, in the order in which they are written."""
+
+NEEDED = tuple(column.name for column in COLUMNS if column.is_needed)
+"""Columns without which a file is no trace."""
+
+
+def read(text: str, file: str, how: Reading) -> Trace:
     """Return the jobs of a trace.
-
-    Parameters
-    ----------
-    content
-        The file's bytes.
-    file
-        Its name for messages.
-    queue
-        Queue of jobs whose row names none.
 
     Raises
     ------
     InvalidInput
         If it is no CSV, or a needed column is missing.
     """
-    jobs: list[Job] = []
-    dropped: list[Fault] = []
+    ledger = Ledger(file)
+    rows = _lines(text, file)
+    _, names = next(rows, (1, []))
+    _check_columns(names, [*NEEDED, *filter(None, [how.queue_from])], file)
+    queue = how.queue_from or QUEUES[0]
+    plan = tuple(
+        (names.index(source), column)
+        for column in COLUMNS
+        for source in (queue if column.field == "queue" else column.name,)
+        if column.field and source in names
+    )
+    width = max(n for n, _ in plan) + 1
+    quick = [(n, one.field, one.read, one.absent, one.is_needed) for n, one in plan]
     seen: set[str] = set()
-    for line, row in _rows(content, file, _NEEDED):
-        reason = _unusable(row, seen)
-        if reason:
-            path, message = reason
-            dropped.append(Fault(file=file, line=line, path=path, message=message))
+    jobs: list[Job] = []
+    for line, row in rows:
+        cells = row if len(row) >= width else [*row, *[""] * (width - len(row))]
+        try:
+            # All cells at once: most rows have no fault, and finding which cell has one is slow.
+            try:
+                values = {
+                    field: read_cell(cells[n]) if cells[n] or needed else absent
+                    for n, field, read_cell, absent, needed in quick
+                }
+            except (_Unusable, ValueError, OverflowError):
+                values = _mended(cells, plan, line, ledger)
+            _check(values, seen, line, ledger)
+        except _Unusable as reason:
+            cause, message, name = reason.args
+            ledger.drop(cause, message, Place(line, name))
             continue
-        seen.add(row["job_id"])
-        jobs.append(_job(row, queue))
-    return Trace(jobs=tuple(jobs), dropped=tuple(dropped), num_rows=len(jobs) + len(dropped))
+        values["queue"] = values.get("queue") or how.queue
+        jobs.append(Job(**values))
+    return ledger.close(jobs)
+
+
+def _mended(
+    cells: list[str], plan: Iterable[tuple[int, Column]], line: int, ledger: Ledger
+) -> dict[str, Any]:
+    """Return the fields of a row with a fault, mended where it can be; Any, as they differ."""
+    values = {}
+    for n, column in plan:
+        text = cells[n]
+        try:
+            value = column.read(text) if text or column.is_needed else column.absent
+        except _Unusable as reason:
+            raise _Unusable(*reason.args, column.name) from reason
+        except (ValueError, OverflowError):
+            value = column.absent
+            message = f"{text!r} cannot be read; {value!r} is taken"
+            ledger.repair(Cause.BAD_VALUE, message, Place(line, column.name))
+        values[column.field] = value
+    return values
+
+
+def _check(values: dict[str, Any], seen: set[str], line: int, ledger: Ledger) -> None:
+    """Refuse a row that is no job, and make its cores whole."""
+    job_id, cores = values["job_id"], values.get("num_cpus", 0)
+    if not job_id:
+        raise _Unusable(Cause.NO_ID, "is empty", "job_id")
+    if job_id in seen:
+        raise _Unusable(Cause.TWICE, f"{job_id} stands twice", "job_id")
+    if not values["num_gpus_ratio"] and not cores:
+        raise _Unusable(Cause.NO_SIZE, "asks for neither accelerators nor cores", "gpus")
+    seen.add(job_id)
+    if isinstance(cores, float):
+        values["num_cpus"] = math.ceil(cores)
+        if cores != values["num_cpus"]:
+            message = f"{cores:g} cores; {values['num_cpus']} are taken"
+            ledger.repair(Cause.CORES_ROUNDED, message, Place(line, "cpus"))
+
+
+def write(jobs: Iterable[Job]) -> str:
+    """Return jobs as a trace in the tidy schema; what a job has no field for stays empty."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(column.name for column in COLUMNS)
+    fields = [column.field for column in COLUMNS]
+    for job in jobs:
+        writer.writerow([_cell(getattr(job, field)) if field else "" for field in fields])
+    return out.getvalue()
+
+
+def _cell(value: Any) -> Any:
+    """Return a value as a cell; Any, because fields differ in type."""
+    if isinstance(value, float):
+        return int(value) if value == int(value) else repr(value)
+    return "" if value is None else value
 
 
 def read_queues(content: bytes, *, file: str, gpus_per_node: int) -> Cluster:
@@ -71,7 +234,7 @@ def read_queues(content: bytes, *, file: str, gpus_per_node: int) -> Cluster:
         With every row that is not a queue and a number of nodes.
     """
     groups, faults = [], []
-    for line, row in _rows(content, file, ("queue", "nodes")):
+    for line, row in rows_of(content, file, ("queue", "nodes")):
         count = row["nodes"].strip()
         if row["queue"] and count in ("", "0"):
             continue  # a queue above others, or one that owns no nodes
@@ -98,7 +261,7 @@ def read_nodes(content: bytes, *, file: str, queue: str = "all") -> Cluster:
     """
     groups: dict[tuple[int, str], int] = {}
     faults = []
-    for line, row in _rows(content, file, ("gpus",)):
+    for line, row in rows_of(content, file, ("gpus",)):
         text = (row.get("gpus") or "").strip()
         if not text.replace(".0", "").isdecimal():
             faults.append(
@@ -128,8 +291,8 @@ def read_estimates(content: bytes, jobs: tuple[Job, ...], *, file: str) -> tuple
     """
     guessed: dict[str, float] = {}
     faults = []
-    for line, row in _rows(content, file, ("job_id", "est_duration_s")):
-        value = _number(row["est_duration_s"])
+    for line, row in rows_of(content, file, ("job_id", "est_duration_s")):
+        value = number_of(row["est_duration_s"])
         if value is None:
             message = f"{row['est_duration_s']!r} is no number"
             faults.append(Fault(file=file, line=line, path="est_duration_s", message=message))
@@ -143,7 +306,7 @@ def read_estimates(content: bytes, jobs: tuple[Job, ...], *, file: str) -> tuple
     )
 
 
-def _rows(
+def rows_of(
     content: bytes, file: str, needed: tuple[str, ...]
 ) -> Iterator[tuple[int, Mapping[str, str]]]:
     try:
@@ -152,50 +315,36 @@ def _rows(
     except (OSError, EOFError, UnicodeDecodeError) as error:
         fault = Fault(file=file, message=f"is neither CSV text nor gzip of it ({error})")
         raise InvalidInput([fault]) from error
-    reader = csv.DictReader(io.StringIO(text, newline=""))
-    missing = [name for name in needed if name not in (reader.fieldnames or ())]
+    lines = _lines(text, file)
+    _, names = next(lines, (1, []))
+    _check_columns(names, needed, file)
+    for line, row in lines:
+        yield line, dict(zip(names, [*row, *[""] * (len(names) - len(row))], strict=False))
+
+
+def _lines(text: str, file: str) -> Iterator[tuple[int, list[str]]]:
+    """Yield the rows of a CSV text with the lines that they end on, empty ones left out."""
+    reader = csv.reader(io.StringIO(text, newline=""))
+    try:
+        for row in reader:
+            if row:
+                yield reader.line_num, row
+    except csv.Error as error:
+        fault = Fault(file=file, line=reader.line_num, message=f"is no CSV ({error})")
+        raise InvalidInput([fault]) from error
+
+
+def _check_columns(names: Iterable[str], needed: Iterable[str], file: str) -> None:
+    missing = [name for name in needed if name not in set(names)]
     if missing:
         message = f"has no column {', '.join(missing)}"
         remedy = f"the first line names the columns; needed: {', '.join(needed)}"
         raise InvalidInput([Fault(file=file, line=1, message=message, remedy=remedy)])
-    for row in reader:
-        yield reader.line_num, {key: value or "" for key, value in row.items() if key}
 
 
-def _number(text: str) -> float | None:
+def number_of(text: str) -> float | None:
     try:
         value = float(text)
     except ValueError:
         return None
     return value if math.isfinite(value) else None
-
-
-def _unusable(row: Mapping[str, str], seen: set[str]) -> tuple[str, str] | None:
-    if not row["job_id"]:
-        return "job_id", "is empty"
-    if row["job_id"] in seen:
-        return "job_id", f"{row['job_id']} stands twice"
-    for name in ("submit_s", "duration_s"):
-        value = _number(row[name])
-        if value is None or value < 0:
-            return name, f"{row[name]!r} is no time"
-    gpus, cpus = _number(row["gpus"] or "0"), _number(row.get("cpus") or "0")
-    if gpus is None or gpus < 0:
-        return "gpus", f"{row['gpus']!r} is no number of accelerators"
-    if not gpus and not cpus:
-        return "gpus", "asks for neither accelerators nor cores"
-    return None
-
-
-def _job(row: Mapping[str, str], queue: str) -> Job:
-    priority = _number(row.get("priority") or "0")
-    return Job(
-        job_id=row["job_id"],
-        queue=row.get("vc") or queue,
-        user=row.get("user") or "",
-        submit_s=float(row["submit_s"]),
-        duration_s=float(row["duration_s"]),
-        num_gpus_ratio=float(row["gpus"] or 0),
-        num_cpus=int(float(row.get("cpus") or 0)),
-        priority=int(priority or 0),
-    )

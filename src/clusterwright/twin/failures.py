@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from clusterwright import compute
 from clusterwright.catalog import Catalog
 from clusterwright.model.parts import FailureEffect, Hits
 from clusterwright.model.work import Spread
@@ -70,6 +71,17 @@ class Failures:
     lemons: Lemons | None = None
     """Nodes that fail again and again; absent, all nodes are alike."""
 
+    @property
+    def per_gpu_day(self) -> PerDay:
+        """Strikes of all causes at one accelerator in one day."""
+        return math.fsum(cause.per_gpu_day for cause in self.causes)
+
+    @property
+    def repair_s(self) -> Seconds:
+        """Mean time until what a strike took is back where no spare stands in; 0 for lost jobs."""
+        took_s = (cause.per_gpu_day * _mean_s(cause.repair) for cause in self.causes)
+        return math.fsum(took_s) / self.per_gpu_day if self.per_gpu_day else 0.0
+
     @classmethod
     def of_nodes(cls, *, per_gpu_day: PerDay, repair_s: Seconds) -> "Failures":
         """Return failures of one cause that takes nodes for always the same time."""
@@ -97,16 +109,22 @@ def restart_s(catalog: Catalog) -> Seconds:
     itself, so that the mean of the one and the time of the other are taken off.
     """
     failures = failures_of(catalog)
-    rates = [cause.per_gpu_day for cause in failures.causes]
     noticing = [cause.per_gpu_day * cause.detect_s for cause in failures.causes]
     whole = catalog.default("plan.detect_and_restart", Seconds)
-    mean = math.fsum(noticing) / math.fsum(rates) if any(rates) else 0.0
+    mean = math.fsum(noticing) / failures.per_gpu_day if failures.per_gpu_day else 0.0
     return max(0.0, whole - mean - failures.swap_s)
 
 
 def stream(seed: int, cause: str) -> np.random.Generator:
     """Return the random stream of one cause of chance."""
     return np.random.default_rng([seed, zlib.crc32(cause.encode())])
+
+
+def _mean_s(lasts: Spread | None) -> float:
+    if lasts is None:
+        return 0.0
+    mu, sigma = compute.lognormal(lasts)
+    return math.exp(mu + sigma**2 / 2)
 
 
 def _causes(catalog: Catalog, component: str) -> list[Cause]:

@@ -1,0 +1,23 @@
+"""`clusterwright study`: the commands that compare ways of running a centre.
+
+A study is a row of `STUDIES`. Like every command it is loaded when it is called.
+"""
+
+from collections.abc import Sequence
+
+STUDIES: Sequence[tuple[str, str, str]] = (
+    # name, what it does, examples; run by the function of that name in cli.study_<name>
+    (
+        "energy",
+        "Say what waiting for cheap or clean hours saves a design, and what it could save at most.",
+        "clusterwright study energy build --demand centre.yaml --zones DE-LU\n"
+        "clusterwright study energy build --demand centre.yaml --signal carbon",
+    ),
+    (
+        "packing",
+        "Fill nodes with pods that share accelerators, by several placements.",
+        "clusterwright study packing --nodes nodes.csv --trace pods.csv\n"
+        "clusterwright study packing --nodes nodes.csv --trace pods.csv --placement "
+        "foresight,fgd -o json",
+    ),
+)
