@@ -11,6 +11,7 @@ from clusterwright.catalog import Catalog
 from clusterwright.cli import files, given, load
 from clusterwright.cli.common import Common, FileName
 from clusterwright.cli.output import Answer, emit, items_document
+from clusterwright.cli.physics import Physics
 from clusterwright.cli.progress import Progress
 from clusterwright.errors import ExitCode, UnknownName, UsageError
 from clusterwright.model.cluster import Cluster
@@ -19,8 +20,10 @@ from clusterwright.model.design import Design
 from clusterwright.model.job import Job
 from clusterwright.model.policy import Backfill, Policy
 from clusterwright.model.run import Run
-from clusterwright.twin import Outcome, Power, Setting
+from clusterwright.twin import Outcome, Power, Setting, Speeds
 from clusterwright.units import SECONDS_PER_DAY
+
+_NESTED = ("states", "causes", "staging")  # parts of the status that are no cell of a table
 
 
 def simulate(
@@ -48,6 +51,7 @@ def simulate(
     lang: str = "en",
     dry_run: Annotated[bool, Parameter(negative=())] = False,
     catalog: Annotated[str | None, Parameter(name="--catalog")] = None,
+    physics: Physics | None = None,
     common: Common | None = None,
 ) -> int:
     """Run the digital twin: a design under its demand, or nodes under a trace.
@@ -107,6 +111,7 @@ def simulate(
     """
     common = common or Common()
     report.check_language(lang)
+    physics = physics or Physics()
     if list_policies:
         rows = twin.describe_policies()
         emit(Answer(document=items_document("PolicyList", rows), rows=rows), common)
@@ -131,13 +136,16 @@ def simulate(
             setting=setting,
             failures=failures != "off",
             hourly=hourly,
+            physics=physics,
         )
     else:
         cluster, power = given.cluster(design, nodes, queues, gpus_per_node, catalog, hourly=hourly)
+        cluster = physics.cluster(cluster)
         keep, shared = queues is not None, setting.pooled
         jobs, dropped = given.jobs(trace, estimates, cluster, progress, keep=keep, shared=shared)
-        if failures == "on":
-            setting = replace(setting, failures=twin.failures_of(load.the_catalog(catalog)))
+        parts = load.the_catalog(catalog)
+        setting = physics.setting(setting, parts, failures=failures == "on")
+        setting = physics.staged(setting, None)
         if design is not None or (nodes is not None and queues is None):
             setting = replace(setting, pooled=True)
         if (
@@ -147,7 +155,9 @@ def simulate(
         ):
             saving = given.Saving(checkpoint_every, checkpoint_cost, restart_cost)
             jobs = given.stoppable(jobs, saving, catalog)
-        played = _timed(trace or "", cluster, jobs, setting, power, progress, dropped=dropped)
+        speeds, jobs = physics.speeds(cluster, jobs, parts, None)
+        name = trace or ""
+        played = _timed(name, cluster, jobs, setting, power, progress, speeds, dropped=dropped)
     if out is not None and not dry_run:
         with progress.step(f"writing {out}"):
             files.write_directory(out, run_files(played, lang=lang))
@@ -156,22 +166,25 @@ def simulate(
 
 
 class Played(NamedTuple):
-    """A run of the twin: its summary, everything that it brought forth, and its power."""
+    """A run of the twin: its summary, everything that it brought forth, how it was made."""
 
     run: Run
     outcome: Outcome
     power: Power | None
+    setting: Setting
 
 
 def run_files(played: Played, *, lang: str) -> dict[str, str | bytes]:
     """Return the files of a run by name."""
-    run, outcome, power = played
+    run, outcome, power, setting = played
     recording = twin.record(outcome)
+    asleep_s = setting.policy.sleep_after_s
+    hours = twin.series(outcome, recording, power, sleep_after_s=asleep_s)
     return {
         "run.json": documents.dump(run, format="json"),
         "events.npz": twin.recording_bytes(recording),
         "jobs.csv": report.jobs_csv(outcome, recording),
-        "series.csv": report.series_csv(twin.series(outcome, recording, power)),
+        "series.csv": report.series_csv(hours),
         "trace.json.gz": report.trace_json(recording),
         "month.html": report.month_html(run, recording, lang=lang),
     }
@@ -187,6 +200,7 @@ def run_design(
     setting: Setting,
     failures: bool,
     hourly: bool,
+    physics: Physics | None = None,
 ) -> Played:
     """Run a design under its demand.
 
@@ -207,21 +221,22 @@ def run_design(
         progress.say(f"left out, because no pool of the design takes them: {', '.join(left_out)}")
     horizon = days * SECONDS_PER_DAY
     jobs = twin.jobs_of(demand, design, parts, horizon_s=horizon, seed=setting.seed)
-    setting = replace(
-        setting,
-        horizon_s=horizon,
-        failures=twin.failures_of(parts) if failures else None,
-    )
+    physics = physics or Physics()
+    setting = physics.setting(replace(setting, horizon_s=horizon), parts, failures=failures)
+    setting = physics.staged(setting, design)
     power = twin.power_of(design, parts, hourly=hourly)
-    return _timed(
-        design.name, twin.cluster_of(design, parts), jobs, setting, power, progress, dropped=0
-    )
+    cluster = physics.cluster(twin.cluster_of(design, parts))
+    if physics.spares is not None:
+        given.refuse_too_large(jobs, cluster, keep=True, shared=setting.pooled)
+    speeds, jobs = physics.speeds(cluster, jobs, parts, design)
+    return _timed(design.name, cluster, jobs, setting, power, progress, speeds, dropped=0)
 
 
 def answer(run: Run) -> Answer:
     """Return a run as an answer: the document, and the queues with the whole run as rows."""
     queues = [asdict(item) for item in run.items if item.name != "all"]
-    rows = [*queues, {"name": "all", **asdict(run.status)}]
+    whole = {k: v for k, v in asdict(run.status).items() if k not in _NESTED}
+    rows = [*queues, {"name": "all", **whole}]
     return Answer(
         document=documents.as_dict(run),
         rows=rows,
@@ -253,6 +268,7 @@ def _timed(
     setting: Setting,
     power: Power | None,
     progress: Progress,
+    speeds: Speeds,
     *,
     dropped: int,
 ) -> Played:
@@ -262,6 +278,7 @@ def _timed(
             cluster,
             jobs,
             setting,
+            rate=None if speeds == Speeds() else speeds.on(cluster),
             progress=lambda now, events, waiting: step.update(
                 f"day {now / SECONDS_PER_DAY:.1f}: {events:,} events, {waiting:,} jobs wait"
             ),
@@ -274,4 +291,4 @@ def _timed(
         num_dropped_rows=dropped,
         wall_s=time.perf_counter() - started,
     )
-    return Played(run, outcome, power)
+    return Played(run, outcome, power, setting)

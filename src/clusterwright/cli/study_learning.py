@@ -37,8 +37,8 @@ def learning(
     """Hold an order by predicted run times against others, on a period it has not seen.
 
     First come first served, fewest accelerators first, as predicted, predicted under the guard, and
-    shortest true run time. Every order runs in the twin on the same nodes, each queue on its own; predictions know only
-    what came before the period.
+    shortest true run time. Every order runs in the twin on the same nodes, each queue on its own;
+    predictions know only what came before the period.
 
     Parameters
     ----------

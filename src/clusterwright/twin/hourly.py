@@ -7,9 +7,9 @@ import numpy.typing as npt
 
 from clusterwright.model.job import QUANTA
 from clusterwright.twin import spans
+from clusterwright.twin.bills import Meter, Power
 from clusterwright.twin.kernel import Outcome
 from clusterwright.twin.recording import Floats, Recording
-from clusterwright.twin.summary import Power, hourly_energy_j
 from clusterwright.units import SECONDS_PER_HOUR
 
 WHOLE = "*"
@@ -37,8 +37,15 @@ class Series:
     """Carbon intensity of it; absent where the power is."""
 
 
-def series(outcome: Outcome, recording: Recording, power: Power | None) -> tuple[Series, ...]:
+def series(
+    outcome: Outcome,
+    recording: Recording,
+    power: Power | None,
+    *,
+    sleep_after_s: float | None = None,
+) -> tuple[Series, ...]:
     """Return the queues hour by hour, and last the whole centre."""
+    meter = Meter(outcome, power, sleep_after_s=sleep_after_s)
     num_hours = max(1, int(np.ceil(outcome.end_s / SECONDS_PER_HOUR)))
     lasts = np.full(num_hours, SECONDS_PER_HOUR)
     lasts[-1] = outcome.end_s - (num_hours - 1) * SECONDS_PER_HOUR or SECONDS_PER_HOUR
@@ -46,12 +53,12 @@ def series(outcome: Outcome, recording: Recording, power: Power | None) -> tuple
     waiting = queue_waiting(recording, num_hours, SECONDS_PER_HOUR) / lasts
     down = _nodes_down(recording, num_hours) / lasts
     rows = [
-        _row(str(name), (used[i], waiting[i], down[i]), outcome, power, lasts)
+        _row(str(name), (used[i], waiting[i], down[i]), meter, power, lasts)
         for i, name in enumerate(recording.queue_name)
     ]
     counted = has_gpus(recording) if recording.node_gpus.any() else slice(None)
     whole = (used[counted].sum(axis=0), waiting.sum(axis=0), down.sum(axis=0))
-    return (*rows, _row(WHOLE, whole, outcome, power, lasts))
+    return (*rows, _row(WHOLE, whole, meter, power, lasts))
 
 
 def has_gpus(recording: Recording) -> npt.NDArray[np.bool_]:
@@ -105,12 +112,12 @@ def _nodes_down(recording: Recording, num_hours: int) -> Floats:
 def _row(
     name: str,
     levels: tuple[Floats, Floats, Floats],
-    outcome: Outcome,
+    meter: Meter,
     power: Power | None,
     lasts: Floats,
 ) -> Series:
     used, waiting, down = levels
-    energy = None if power is None else _energy_j(name, outcome, power)
+    energy = meter.hourly_j(None if name == WHOLE else name)
     return Series(
         name=name,
         used=used,
@@ -124,12 +131,3 @@ def _row(
         if power and energy is not None
         else None,
     )
-
-
-def _energy_j(name: str, outcome: Outcome, power: Power) -> Floats | None:
-    pools = outcome.usage.queues
-    if name == WHOLE:
-        parts = [hourly_energy_j(outcome, power, pool, 0.0) for pool in pools]
-        parts.append(hourly_energy_j(outcome, power, "", power.other_power_w))
-        return np.asarray(np.sum(parts, axis=0))
-    return hourly_energy_j(outcome, power, name, 0.0) if name in pools else None

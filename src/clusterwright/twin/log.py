@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from clusterwright.model.event import Event, EventKind
 
-Numbers = npt.NDArray[np.int64] | npt.NDArray[np.int8] | npt.NDArray[np.float64]
+Numbers = npt.NDArray[Any]  # Any: whole numbers of several widths, and times
 _BLOCK = 4096  # events that are put into the columns together
 
 COLUMNS = {
