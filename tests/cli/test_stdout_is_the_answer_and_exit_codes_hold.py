@@ -186,7 +186,11 @@ def test_quiet_leaves_stderr_empty(files, call):
         (["simulate"], 2, "--nodes"),
         (["simulate", "--nodes", "2", "--trace", "x.csv", "--policy", "fifoo"], 2, "fifo"),
         (["simulate", "--nodes", "0", "--trace", "x.csv"], 2, "at least 1"),
-        (["simulate", "--nodes", "2", "--trace", "x.csv", "--backfill", "conservativ"], 2, "conservative"),
+        (
+            ["simulate", "--nodes", "2", "--trace", "x.csv", "--backfill", "conservativ"],
+            2,
+            "conservative",
+        ),
     ],
     ids=lambda one: " ".join(one)[:60] if isinstance(one, list) else None,
 )

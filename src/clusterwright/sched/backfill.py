@@ -68,7 +68,8 @@ def _easy(state: State, pool: Pool, now_s: float, allowed: Mask | None) -> list[
     started: list[Event] = []
     closed: set[Ask] = set()
     tight: set[Ask] = set()
-    for job in _candidates(state, pool, now_s, closed, tight, shadow_s - now_s):
+    loose = pool.units_in(~kept)
+    for job in _candidates(state, pool, now_s, closed, tight, shadow_s - now_s, loose):
         ask, line = state.ask(job), state.line(job)
         if job == first or ask.units > pool.free_units:
             continue
@@ -93,20 +94,23 @@ def _easy(state: State, pool: Pool, now_s: float, allowed: Mask | None) -> list[
 
 
 def _candidates(
-    state: State, pool: Pool, now_s: float, closed: set[Ask], tight: set[Ask], spare_s: float
+    state: State,
+    pool: Pool,
+    now_s: float,
+    closed: set[Ask],
+    tight: set[Ask],
+    spare_s: float,
+    loose_units: int,
 ) -> Iterator[int]:
     """Yield the waiting jobs that could fit, in order; few where little is free."""
     lines = [line for line in state.lines_of[pool.name] if len(line)]
     depth = state.policy.backfill_depth
     if len(lines) == 1 and state.policy.patience_s is None:
-        return lines[0].fitting(depth, closed, tight, spare_s)
-    ranked = [
-        sorted(
-            (_rank(state, line, job, now_s), job)
-            for job in line.fitting(depth, closed, tight, spare_s)
-        )
-        for line in lines
-    ]
+        return lines[0].fitting(depth, closed, tight, spare_s=spare_s, loose_units=loose_units)
+    ranked = []
+    for line in lines:
+        some = line.fitting(depth, closed, tight, spare_s=spare_s, loose_units=loose_units)
+        ranked.append(sorted((_rank(state, line, job, now_s), job) for job in some))
     return (job for _, job in heapq.merge(*ranked))
 
 

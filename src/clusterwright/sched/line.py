@@ -132,7 +132,7 @@ class Line:
             yield entry[1]
 
     def fitting(
-        self, depth: int, closed: set[Ask], tight: set[Ask], spare_s: float
+        self, depth: int, closed: set[Ask], tight: set[Ask], *, spare_s: float, loose_units: int
     ) -> Iterator[int]:
         """Yield in order the waiting jobs that could start now, `depth` at most.
 
@@ -146,13 +146,21 @@ class Line:
             Shapes that fit only where they must be gone after `spare_s`; likewise.
         spare_s
             Time after which what is promised must be free again.
+        loose_units
+            Free units that are promised to nobody; shapes that ask for more are tight.
         """
         if not self._by_shape:
             yield from islice(self.ordered(), depth)
             return
         pool = self.pool
         last = bisect_right(self._units, (pool.free_units, sys.maxsize))
-        asks = [self._shape_at[place] for _, place in self._units[:last]]
+        loose = bisect_right(self._units, (loose_units, sys.maxsize), hi=last)
+        asks = [self._shape_at[place] for _, place in self._units[:loose]]
+        for _, place in self._units[loose:last]:
+            ask = self._shape_at[place]
+            tight.add(ask)
+            if self._least_guess[ask] <= spare_s:
+                asks.append(ask)
         lists = [self._shapes[ask] for ask in asks]
         lists = [entries[:depth] for entries in lists]  # what starts leaves the lists themselves
         heap = [(entries[0], i, 0) for i, entries in enumerate(lists)]
