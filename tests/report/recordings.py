@@ -39,7 +39,7 @@ def month() -> Outcome:
     setting = Setting(
         policy=sched.with_changes(sched.policy_of("fair"), backfill="easy"),
         pooled=True,
-        failures=Failures(per_gpu_day=0.05, repair_s=9000.0),
+        failures=Failures.of_nodes(per_gpu_day=0.05, repair_s=9000.0),
         horizon_s=3 * DAY,
         seed=3,
     )

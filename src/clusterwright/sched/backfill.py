@@ -61,7 +61,11 @@ def _in_order(state: State, pool: Pool, now_s: float) -> Iterator[int]:
 
 
 def _easy(state: State, pool: Pool, now_s: float, allowed: Mask | None) -> list[Event]:
-    first = next(_in_order(state, pool, now_s), None)
+    lines = [line for line in state.lines_of[pool.name] if len(line)]
+    if len(lines) == 1:
+        first = lines[0].head(now_s)
+    else:
+        first = next(_in_order(state, pool, now_s), None)
     if first is None:
         return []
     shadow_s, kept = _promise(state, pool, first, now_s)
