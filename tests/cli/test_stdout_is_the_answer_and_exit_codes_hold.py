@@ -83,6 +83,10 @@ def commands(files):
             *("study", "energy", str(files / "before"), "--demand", WORKED, "--days", "15"),
             *("--zones", "DE-LU"),
         ],
+        "simulate into files": [
+            *("simulate", "--nodes", "2", "--trace", str(files / "trace.csv")),
+            *("--out", str(files / "run")),
+        ],
         "policies": ["simulate", "--list"],
         "trace convert": [
             *("trace", "convert", str(files / "trace.csv"), "--out", str(files / "again.csv")),
@@ -182,7 +186,7 @@ def test_quiet_leaves_stderr_empty(files, call):
         (["simulate"], 2, "--nodes"),
         (["simulate", "--nodes", "2", "--trace", "x.csv", "--policy", "fifoo"], 2, "fifo"),
         (["simulate", "--nodes", "0", "--trace", "x.csv"], 2, "at least 1"),
-        (["simulate", "--nodes", "2", "--trace", "x.csv", "--backfill", "conservative"], 2, "easy"),
+        (["simulate", "--nodes", "2", "--trace", "x.csv", "--backfill", "conservativ"], 2, "conservative"),
     ],
     ids=lambda one: " ".join(one)[:60] if isinstance(one, list) else None,
 )

@@ -21,6 +21,7 @@ from clusterwright.model.market import (
 from clusterwright.model.parts import (
     Accelerator,
     Cooling,
+    FailureEffect,
     FailureRate,
     Link,
     Provenance,
@@ -73,6 +74,8 @@ class Catalog:
     """Rent."""
     failure_rates: Mapping[str, FailureRate]
     """Interruptions by component."""
+    failure_effects: Mapping[str, FailureEffect]
+    """What becomes of them."""
     inference: Mapping[str, InferenceThroughput]
     """Audited inference throughput."""
     presets: Mapping[str, Preset]

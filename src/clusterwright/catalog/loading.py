@@ -33,6 +33,7 @@ _TABLES: Mapping[str, type] = {
     "regions": market.Region,
     "cloud_offers": market.CloudOffer,
     "failure_rates": parts.FailureRate,
+    "failure_effects": parts.FailureEffect,
     "inference": market.InferenceThroughput,
     "presets": market.Preset,
     "encoders": encoder.Encoder,
@@ -43,6 +44,7 @@ _TABLES: Mapping[str, type] = {
     "step_errors": market.StepError,
     "defaults": market.Default,
 }
+_ROUNDING = 1e-6  # how far shares may sum from 1
 _PROVENANCE = ("source", "certainty", "uncertain")
 
 
@@ -73,6 +75,7 @@ def load(overlay: Path | None = None) -> Catalog:
         _read_folder(overlay, reading, ours=False)
     _check_sources(reading)
     _check_operators(reading)
+    _check_effects(reading)
     if reading.faults:
         raise InvalidInput(reading.faults)
     catalog = Catalog(
@@ -239,5 +242,33 @@ def _check_operators(reading: _Reading) -> None:
                     path=name,
                     message="has no operators",
                     remedy="give each a row in encoder_operators.csv",
+                )
+            )
+
+
+def _check_effects(reading: _Reading) -> None:
+    """Refuse effects of no component, and shares that are not the whole of its failures."""
+    rates = reading.tables["failure_rates"]
+    shares: dict[str, float] = {}
+    for name, effect in reading.tables["failure_effects"].items():
+        shares[effect.component] = shares.get(effect.component, 0.0) + effect.share_fraction
+        if effect.component not in rates:
+            near = nearest(effect.component, rates)
+            reading.faults.append(
+                Fault(
+                    file="failure_effects.csv",
+                    path=name,
+                    message=f"component {effect.component!r} is not in failure_rates.csv",
+                    remedy=f"did you mean {' or '.join(near)}?" if near else "add a row there",
+                )
+            )
+    for component, share in shares.items():
+        if abs(share - 1) > _ROUNDING:
+            reading.faults.append(
+                Fault(
+                    file="failure_effects.csv",
+                    path=component,
+                    message=f"the shares of its failures sum to {share:.4g}",
+                    remedy="make them sum to 100 %",
                 )
             )

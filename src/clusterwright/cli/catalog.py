@@ -26,6 +26,7 @@ KINDS: Mapping[str, tuple[str, ...]] = {
     "regions": ("name", "title", "country", "power_price", "carbon", "construction"),
     "cloud_offers": ("name", "accelerator", "provider", "year", "usd_per_accelerator_hour"),
     "failure_rates": ("name", "events", "accelerators", "observed"),
+    "failure_effects": ("name", "component", "share", "hits", "detect", "repair_median"),
     "inference": ("name", "output"),
     "presets": ("name", "family", "parameters", "active_parameters", "layers", "hidden"),
     "encoders": ("name", "title", "family", "sample"),

@@ -129,7 +129,7 @@ def jobs(
         taken = tuple(job for job in taken if job.queue in known)
     else:
         taken = tuple(replace(job, queue=cluster.queues[0]) for job in taken)
-    _refuse_too_large(taken, cluster, keep=keep, shared=shared)
+    refuse_too_large(taken, cluster, keep=keep, shared=shared)
     if dropped:
         progress.say(f"{len(dropped):,} of {found.num_rows:,} rows left out, the first of them:")
         for fault in dropped[:_SHOWN_DROPS]:
@@ -139,7 +139,7 @@ def jobs(
     return taken, len(dropped)
 
 
-def _refuse_too_large(jobs: tuple[Job, ...], cluster: Cluster, *, keep: bool, shared: bool) -> None:
+def refuse_too_large(jobs: tuple[Job, ...], cluster: Cluster, *, keep: bool, shared: bool) -> None:
     """Refuse jobs that their queue could never hold: they would block it for ever."""
     total: dict[str, int] = {}
     for group in cluster.groups:
@@ -152,6 +152,6 @@ def _refuse_too_large(jobs: tuple[Job, ...], cluster: Cluster, *, keep: bool, sh
         msg = (
             f"{len(large):,} jobs ask for more than their queue has, the first is {first.job_id} "
             f"with {first.num_gpus_ratio:g} accelerators in queue {first.queue!r}. Give the queue "
-            "more nodes, or leave the jobs out of the trace."
+            "more nodes (--spares takes some away), or leave the jobs out."
         )
         raise UsageError(msg)

@@ -2,15 +2,16 @@
 
 import time
 from dataclasses import asdict, replace
-from typing import Annotated, Literal, get_args
+from typing import Annotated, Literal, NamedTuple, get_args
 
 from cyclopts import Parameter
 
-from clusterwright import documents, sched, twin
+from clusterwright import documents, report, sched, twin
 from clusterwright.catalog import Catalog
 from clusterwright.cli import files, given, load
 from clusterwright.cli.common import Common, FileName
 from clusterwright.cli.output import Answer, emit, items_document
+from clusterwright.cli.physics import Physics
 from clusterwright.cli.progress import Progress
 from clusterwright.errors import ExitCode, UnknownName, UsageError
 from clusterwright.model.cluster import Cluster
@@ -19,8 +20,10 @@ from clusterwright.model.design import Design
 from clusterwright.model.job import Job
 from clusterwright.model.policy import Backfill, Policy
 from clusterwright.model.run import Run
-from clusterwright.twin import Power, Setting
+from clusterwright.twin import Outcome, Power, Setting, Speeds
 from clusterwright.units import SECONDS_PER_DAY
+
+_NESTED = ("states", "causes", "staging")  # parts of the status that are no cell of a table
 
 
 def simulate(
@@ -44,7 +47,11 @@ def simulate(
     hourly: Annotated[bool, Parameter(negative=())] = False,
     seed: int = 0,
     list_policies: Annotated[bool, Parameter(name="--list", negative=())] = False,
+    out: Annotated[str | None, Parameter(name="--out")] = None,
+    lang: str = "en",
+    dry_run: Annotated[bool, Parameter(negative=())] = False,
     catalog: Annotated[str | None, Parameter(name="--catalog")] = None,
+    physics: Physics | None = None,
     common: Common | None = None,
 ) -> int:
     """Run the digital twin: a design under its demand, or nodes under a trace.
@@ -93,10 +100,18 @@ def simulate(
         Seed of all random streams.
     list_policies
         Name the policies with their rules and stop.
+    out
+        Directory for run.json, events.npz, jobs.csv, series.csv, trace.json.gz and month.html.
+    lang
+        Language of month.html: en or zh.
+    dry_run
+        Run in full, write nothing.
     catalog
         Directory of your own parts, laid over the catalogue.
     """
     common = common or Common()
+    report.check_language(lang)
+    physics = physics or Physics()
     if list_policies:
         rows = twin.describe_policies()
         emit(Answer(document=items_document("PolicyList", rows), rows=rows), common)
@@ -112,7 +127,7 @@ def simulate(
             msg = "give --demand or --trace, not both: one of them makes the jobs"
             raise UsageError(msg)
         parts = load.the_catalog(catalog)
-        run = run_design(
+        played = run_design(
             load.design(design),
             load.demand(demand)[0],
             parts,
@@ -121,13 +136,16 @@ def simulate(
             setting=setting,
             failures=failures != "off",
             hourly=hourly,
+            physics=physics,
         )
     else:
         cluster, power = given.cluster(design, nodes, queues, gpus_per_node, catalog, hourly=hourly)
+        cluster = physics.cluster(cluster)
         keep, shared = queues is not None, setting.pooled
         jobs, dropped = given.jobs(trace, estimates, cluster, progress, keep=keep, shared=shared)
-        if failures == "on":
-            setting = replace(setting, failures=twin.failures_of(load.the_catalog(catalog)))
+        parts = load.the_catalog(catalog)
+        setting = physics.setting(setting, parts, failures=failures == "on")
+        setting = physics.staged(setting, None)
         if design is not None or (nodes is not None and queues is None):
             setting = replace(setting, pooled=True)
         if (
@@ -137,9 +155,39 @@ def simulate(
         ):
             saving = given.Saving(checkpoint_every, checkpoint_cost, restart_cost)
             jobs = given.stoppable(jobs, saving, catalog)
-        run = _timed(trace or "", cluster, jobs, setting, power, progress, dropped=dropped)
-    emit(answer(run), common)
+        speeds, jobs = physics.speeds(cluster, jobs, parts, None)
+        name = trace or ""
+        played = _timed(name, cluster, jobs, setting, power, progress, speeds, dropped=dropped)
+    if out is not None and not dry_run:
+        with progress.step(f"writing {out}"):
+            files.write_directory(out, run_files(played, lang=lang))
+    emit(answer(played.run), common)
     return ExitCode.OK
+
+
+class Played(NamedTuple):
+    """A run of the twin: its summary, everything that it brought forth, how it was made."""
+
+    run: Run
+    outcome: Outcome
+    power: Power | None
+    setting: Setting
+
+
+def run_files(played: Played, *, lang: str) -> dict[str, str | bytes]:
+    """Return the files of a run by name."""
+    run, outcome, power, setting = played
+    recording = twin.record(outcome)
+    asleep_s = setting.policy.sleep_after_s
+    hours = twin.series(outcome, recording, power, sleep_after_s=asleep_s)
+    return {
+        "run.json": documents.dump(run, format="json"),
+        "events.npz": twin.recording_bytes(recording),
+        "jobs.csv": report.jobs_csv(outcome, recording),
+        "series.csv": report.series_csv(hours),
+        "trace.json.gz": report.trace_json(recording),
+        "month.html": report.month_html(run, recording, lang=lang),
+    }
 
 
 def run_design(
@@ -152,8 +200,9 @@ def run_design(
     setting: Setting,
     failures: bool,
     hourly: bool,
-) -> Run:
-    """Run a design under its demand and return the summary.
+    physics: Physics | None = None,
+) -> Played:
+    """Run a design under its demand.
 
     Raises
     ------
@@ -172,21 +221,22 @@ def run_design(
         progress.say(f"left out, because no pool of the design takes them: {', '.join(left_out)}")
     horizon = days * SECONDS_PER_DAY
     jobs = twin.jobs_of(demand, design, parts, horizon_s=horizon, seed=setting.seed)
-    setting = replace(
-        setting,
-        horizon_s=horizon,
-        failures=twin.failures_of(parts) if failures else None,
-    )
+    physics = physics or Physics()
+    setting = physics.setting(replace(setting, horizon_s=horizon), parts, failures=failures)
+    setting = physics.staged(setting, design)
     power = twin.power_of(design, parts, hourly=hourly)
-    return _timed(
-        design.name, twin.cluster_of(design, parts), jobs, setting, power, progress, dropped=0
-    )
+    cluster = physics.cluster(twin.cluster_of(design, parts))
+    if physics.spares is not None:
+        given.refuse_too_large(jobs, cluster, keep=True, shared=setting.pooled)
+    speeds, jobs = physics.speeds(cluster, jobs, parts, design)
+    return _timed(design.name, cluster, jobs, setting, power, progress, speeds, dropped=0)
 
 
 def answer(run: Run) -> Answer:
     """Return a run as an answer: the document, and the queues with the whole run as rows."""
     queues = [asdict(item) for item in run.items if item.name != "all"]
-    rows = [*queues, {"name": "all", **asdict(run.status)}]
+    whole = {k: v for k, v in asdict(run.status).items() if k not in _NESTED}
+    rows = [*queues, {"name": "all", **whole}]
     return Answer(
         document=documents.as_dict(run),
         rows=rows,
@@ -218,20 +268,22 @@ def _timed(
     setting: Setting,
     power: Power | None,
     progress: Progress,
+    speeds: Speeds,
     *,
     dropped: int,
-) -> Run:
+) -> Played:
     started = time.perf_counter()
     with progress.step(f"running {len(jobs):,} jobs on {cluster.num_gpus:,} accelerators") as step:
         outcome = twin.run(
             cluster,
             jobs,
             setting,
+            rate=None if speeds == Speeds() else speeds.on(cluster),
             progress=lambda now, events, waiting: step.update(
                 f"day {now / SECONDS_PER_DAY:.1f}: {events:,} events, {waiting:,} jobs wait"
             ),
         )
-    return twin.summarise(
+    run = twin.summarise(
         name,
         outcome,
         setting,
@@ -239,3 +291,4 @@ def _timed(
         num_dropped_rows=dropped,
         wall_s=time.perf_counter() - started,
     )
+    return Played(run, outcome, power, setting)

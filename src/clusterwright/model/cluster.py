@@ -31,6 +31,8 @@ class NodeGroup:
     """What one node draws at most."""
     gpu_model: str = ""
     """Accelerator; empty when unknown."""
+    num_spares: int = 0
+    """Nodes that stand by to take the place of one that fails; jobs never start on them."""
 
     @property
     def quanta(self) -> int:

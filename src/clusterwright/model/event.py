@@ -41,6 +41,10 @@ class EventKind(IntEnum):
     """A job starts on its nodes."""
     RESIZE = 13
     """A running elastic job goes on with more or fewer nodes."""
+    STAGED = 14
+    """The data that a job reads are on the hot tier, for it and for all others that read them."""
+    EVICTED = 15
+    """The data that a job read had to make room on the hot tier."""
 
 
 class Event(NamedTuple):

@@ -17,6 +17,7 @@ from clusterwright.units import (
 )
 
 Certainty = Literal["vendor-spec", "measured", "published", "estimate", "recalled"]
+Hits = Literal["node", "job", "leaf"]
 NOT_CERTAIN = frozenset({"estimate", "recalled"})
 
 
@@ -286,3 +287,34 @@ class FailureRate:
         from clusterwright.units import SECONDS_PER_DAY
 
         return self.num_events / (self.num_accelerators * self.observed_s / SECONDS_PER_DAY)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FailureEffect:
+    """What becomes of a failure of one component, or of a share of its failures."""
+
+    name: str
+    """Name of the cause as runs report it."""
+    component: str
+    """Component of the failure rates."""
+    share_fraction: Fraction
+    """Share of that component's failures; the shares of a component sum to 1."""
+    hits: Hits
+    """What is lost: a server, only the job on it, or all servers under one leaf switch."""
+    detect_s: Seconds
+    """Time until it is noticed; work done meanwhile is lost."""
+    repair_median_s: Seconds
+    """Half of the repairs are shorter; 0 when nothing is to be repaired."""
+    repair_p95_s: Seconds
+    """Nineteen of twenty repairs are shorter; log-normal through both."""
+    provenance: Provenance
+    """Where the figures come from."""
+
+    def __post_init__(self) -> None:
+        """Refuse repairs that run backwards, and lost servers that come back at once."""
+        if self.repair_p95_s < self.repair_median_s:
+            msg = f"{self.name}: repair_p95 is below repair_median; swap them or mend one"
+            raise ValueError(msg)
+        if (self.hits == "job") != (self.repair_median_s == 0):
+            msg = f"{self.name}: what hits a job needs no repair, what hits more needs one"
+            raise ValueError(msg)

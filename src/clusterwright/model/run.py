@@ -1,9 +1,10 @@
 """What a run of the twin comes to: the summary in all and by queue, and the hours for pictures."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 from clusterwright import documents
-from clusterwright.units import Fraction, Grams, Joules, Ratio, Seconds, Usd
+from clusterwright.units import Bytes, Fraction, Grams, Joules, Ratio, Seconds, Usd
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,9 +57,64 @@ class QueueSummary(Figures):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CauseFigures:
+    """What one cause of failures did in a run."""
+
+    name: str
+    """Cause, as the catalogue's failure effects name it."""
+    num_nodes_lost: int
+    """Nodes that it took."""
+    num_interruptions: int
+    """Jobs that it stopped."""
+    lost_gpu_s: Seconds
+    """Accelerator-time of those jobs that it made vain, until it was noticed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StagingFigures:
+    """What moved from the lake to the hot tier in a run."""
+
+    num_transfers: int
+    """Transfers."""
+    moved_bytes: Bytes
+    """What they moved."""
+    hit_fraction: Fraction
+    """Share of the jobs with data that found them on the hot tier; 1 when no job has any."""
+    waited_s: Seconds
+    """Time that jobs waited for nothing but data, all of them together."""
+
+
+NodeState = Literal["busy", "idle", "asleep", "down", "spare", "other"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StateFigures:
+    """What the nodes in one state came to; all states sum to the whole run."""
+
+    state: NodeState
+    """What the nodes did; `other` is what storage, network and management draw."""
+    node_s: Seconds
+    """Time of nodes in that state, all nodes together; 0 for `other`."""
+    energy_j: Joules
+    """Energy, the facility's overhead not counted."""
+    overhead_j: Joules
+    """The facility's overhead on it: cooling and conversion."""
+    cost_usd: Usd
+    """What both cost."""
+    carbon_g: Grams
+    """What both emitted."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RunStatus(Figures):
     """What a whole run came to."""
 
+    states: tuple[StateFigures, ...] = ()
+    """Nodes by what they did; energy and money are 0 where no design tells their power."""
+    causes: tuple[CauseFigures, ...] = ()
+    """Failures by cause; empty where nothing can fail."""
+    staging: StagingFigures | None = None
+    """What was staged; absent where data are everywhere."""
     num_dropped_rows: int
     """Rows of a trace that could not be used; each was reported."""
     num_events: int

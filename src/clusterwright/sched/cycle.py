@@ -69,26 +69,22 @@ def cycle(
 
 
 def _open_gates(state: State, now_s: float, found: Decisions) -> None:
-    """Release jobs whose time has come, or whose dependencies are through."""
-    ready: list[int] = []
+    """Release jobs whose time, dependencies or data have come, unless they wait for more."""
+    opened: list[int] = []
     while state.timers and state.timers[0][0] <= now_s:
         job = heapq.heappop(state.timers)[1]
         if state.gates.get(job) is Reason.BEGIN_TIME:
-            ready.append(job)
+            opened.append(job)
     while state.freed:
         job = state.freed.pop()
-        one = state.jobs[job]
-        if state.gates.get(job) is not Reason.DEPENDENCY:
-            continue
-        if any(name not in state.done for name in one.depends_on):
-            continue
-        if one.start_after_s is not None and one.start_after_s > now_s:
-            state.gates[job] = Reason.BEGIN_TIME
-            heapq.heappush(state.timers, (one.start_after_s, job))
-        else:
-            ready.append(job)
-    for job in sorted(ready):
-        _do(state, found, Event(time_s=now_s, kind=EventKind.RELEASE, job=job))
+        if state.gates.get(job) in (Reason.DEPENDENCY, Reason.STAGING_DATA):
+            opened.append(job)
+    for job in sorted(set(opened)):
+        reason = state.gate_of(job, now_s)
+        if reason is None:
+            _do(state, found, Event(time_s=now_s, kind=EventKind.RELEASE, job=job))
+        elif reason is not state.gates[job]:
+            state.close_gate(job, reason)
 
 
 def _serve(state: State, pool: Pool, now_s: float, allowed: Mask | None, found: Decisions) -> None:

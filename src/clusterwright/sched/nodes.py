@@ -181,6 +181,10 @@ class Pool:
             self.down &= ~(1 << bit)
         self._set_up(bit)
 
+    def is_down(self, node: int) -> bool:
+        """Return whether a node is out of use."""
+        return bool(self.down >> (node - self.first) & 1)
+
     def idle(self) -> int:
         """Return the mask of nodes on which nothing runs."""
         found = 0

@@ -14,7 +14,7 @@ def kept_s(state: State, job: int, now_s: float) -> float:
     one, run = state.jobs[job], state.running[job]
     if not one.checkpoint_interval_s:
         return 0.0
-    worked = now_s - run.since_s - (one.restart_s if run.resumed else 0.0)
+    worked = now_s - run.since_s - run.lead_s - (one.restart_s if run.resumed else 0.0)
     whole = max(0.0, worked) // (one.checkpoint_interval_s + one.checkpoint_stall_s)
     return min(state.left_s(job), whole * one.checkpoint_interval_s * run.rate)
 
@@ -32,4 +32,4 @@ def run_s(state: State, job: int) -> float:
     stalls = 0.0
     if one.checkpoint_interval_s:
         stalls = (math.ceil(work / one.checkpoint_interval_s) - 1) * one.checkpoint_stall_s
-    return work + max(0.0, stalls) + (one.restart_s if run.resumed else 0.0)
+    return run.lead_s + work + max(0.0, stalls) + (one.restart_s if run.resumed else 0.0)

@@ -23,6 +23,7 @@ from clusterwright.sched.policies import key_of
 from clusterwright.sched.quotas import Account, tree
 
 Rate = Callable[[int, Placed], float]
+Lead = Callable[[int, Placed, float], float]
 _REBASE_AT = 2.0**500  # scaled usage is brought back down long before a float overflows
 
 
@@ -44,6 +45,8 @@ class Running:
     """True when it ran before."""
     rate: float
     """Work done in a second, over that on all that it asks for, wherever it stands best."""
+    lead_s: float = 0.0
+    """Time on its nodes before work begins: a node has to wake up, data have to come."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,12 +78,16 @@ class State:
         *,
         pooled: bool = False,
         rate: Rate | None = None,
+        lead: Lead | None = None,
+        staged: bool = False,
     ) -> None:
         """Take the nodes and the jobs that may come; nothing waits or runs.
 
         With `pooled` all queues share all nodes, by the quotas of the cluster where it has any;
         without it each queue has its own. `rate` gives the speed of a job on its nodes, 1 where it
-        stands best; absent, it is 1 everywhere.
+        stands best; absent, it is 1 everywhere. `lead` gives the time on its nodes from a start at
+        some time until work begins; absent, there is none. With `staged` a job does not start
+        before the data that it reads are on the hot tier.
 
         Raises
         ------
@@ -91,6 +98,10 @@ class State:
         self.policy = policy
         self.key = key_of(policy)
         self.rate = rate
+        self.lead = lead
+        self.staged = staged
+        self.hot: set[str] = set()
+        self.until_hot: dict[str, list[int]] = {}
         self.place = placement_of(policy.placement)
         self.fair = "fair" in policy.order
         self.pools: dict[str, Pool] = {}
@@ -103,6 +114,7 @@ class State:
         self.stops = any(rule != "reclaim" for rule in policy.preempt)
         self._by_end = policy.backfill != "none"
         self.running: dict[int, Running] = {}
+        self.promises: dict[str, tuple[int, float, int]] = {}
         self.by_end: dict[str, list[tuple[float, int]]] = {}
         self.in_queue: dict[str, dict[int, None]] = {}
         self.gates: dict[int, Reason] = {}
@@ -149,6 +161,11 @@ class State:
             self._hold(event.job, Reason.HELD_BY_USER)
         elif kind is EventKind.RELEASE:
             self._release(event.job, event.time_s)
+        elif kind is EventKind.STAGED:
+            self.hot.add(self.jobs[event.job].dataset)
+            self.freed += self.until_hot.pop(self.jobs[event.job].dataset, ())
+        elif kind is EventKind.EVICTED:
+            self.hot.discard(self.jobs[event.job].dataset)
         else:
             self._node(event)
         return self
@@ -164,6 +181,30 @@ class State:
         if left is None:
             return one.guess_s
         return max(0.0, one.guess_s - (one.duration_s - left))
+
+    def gate_of(self, job: int, now_s: float) -> Reason | None:
+        """Return what keeps a job that nobody holds from being considered; None for nothing."""
+        one = self.jobs[job]
+        if one.depends_on and any(name not in self.done for name in one.depends_on):
+            return Reason.DEPENDENCY
+        if one.start_after_s is not None and one.start_after_s > now_s:
+            return Reason.BEGIN_TIME
+        if self.staged and one.dataset_bytes and one.dataset and one.dataset not in self.hot:
+            return Reason.STAGING_DATA
+        return None
+
+    def close_gate(self, job: int, reason: Reason) -> None:
+        """Keep a job from being considered, and note what will end that."""
+        one = self.jobs[job]
+        self.gates[job] = reason
+        if reason is Reason.DEPENDENCY:
+            for name in one.depends_on:
+                if name not in self.done:
+                    self.behind.setdefault(name, []).append(job)
+        elif reason is Reason.BEGIN_TIME and one.start_after_s is not None:
+            heapq.heappush(self.timers, (one.start_after_s, job))
+        elif reason is Reason.STAGING_DATA:
+            self.until_hot.setdefault(one.dataset, []).append(job)
 
     def line(self, job: int) -> Line:
         """Return the line that a job waits in."""
@@ -267,6 +308,7 @@ class State:
                     self.accounts[name],
                     by_user=self.fair,
                     urgent=self.policy.patience_s is not None,
+                    by_shape=self.policy.backfill == "easy",
                 )
                 self.lines_of[pool.name].append(self.lines[name])
                 self.in_queue[name] = {}
@@ -291,20 +333,11 @@ class State:
 
     def _submit(self, event: Event) -> None:
         job = self.jobs[event.job]
-        reason = None
-        if job.held:
-            reason = Reason.HELD_BY_USER
-        elif job.depends_on and (missing := [d for d in job.depends_on if d not in self.done]):
-            reason = Reason.DEPENDENCY
-            for name in missing:
-                self.behind.setdefault(name, []).append(event.job)
-        elif job.start_after_s is not None and job.start_after_s > event.time_s:
-            reason = Reason.BEGIN_TIME
-            heapq.heappush(self.timers, (job.start_after_s, event.job))
+        reason = Reason.HELD_BY_USER if job.held else self.gate_of(event.job, event.time_s)
         if reason is None:
             self._wait(event.job, event.time_s)
         else:
-            self.gates[event.job] = reason
+            self.close_gate(event.job, reason)
 
     def _wait(self, index: int, now_s: float) -> None:
         job = self.jobs[index]
@@ -312,7 +345,14 @@ class State:
         patience = self.policy.patience_s
         self.since[index] = now_s
         due = None if patience is None else job.submit_s + patience
-        line.add(index, job, self.key(job, self.left_s(index)), due)
+        line.add(
+            index,
+            job,
+            self.ask(index),
+            self.key(job, self.left_s(index)),
+            self.guess_s(index),
+            due,
+        )
         self._spoil(line)
 
     def _hold(self, job: int, reason: Reason) -> None:
@@ -320,7 +360,7 @@ class State:
         if job in self.gates:
             self.gates[job] = reason
         elif job in line.entries:
-            line.remove(job)
+            line.remove(job, self.ask(job))
             self.gates[job] = reason
             self._spoil(line)
         else:
@@ -331,7 +371,13 @@ class State:
         if self.gates.pop(job, None) is None:
             msg = f"job {self.jobs[job].job_id} is not held back"
             raise ClusterwrightError(msg)
-        self._wait(job, now_s)
+        reason = self.gate_of(job, now_s)
+        if reason is None:
+            self._wait(job, now_s)
+        else:
+            self.close_gate(
+                job, reason
+            )  # nobody holds it any more, but it waits for something else
 
     def _cancel(self, event: Event) -> None:
         job = event.job
@@ -342,7 +388,7 @@ class State:
             if job not in line.entries:
                 msg = f"job {self.jobs[job].job_id} neither waits nor runs"
                 raise ClusterwrightError(msg)
-            line.remove(job)
+            line.remove(job, self.ask(job))
             self._spoil(line)
         self.remaining.pop(job, None)
 
@@ -356,6 +402,7 @@ class State:
 
     def _node(self, event: Event) -> None:
         pool, node = self.pool_at[event.node], event.node
+        self.promises.pop(pool.name, None)
         if event.kind is EventKind.NODE_FAIL:
             if self.on_node[node]:
                 msg = f"node {node} failed with jobs still on it; stop them first"
@@ -388,16 +435,17 @@ class State:
         if lacks is not None:
             msg = f"job {index} would take what node {lacks} does not have free"
             raise ClusterwrightError(msg)
-        line.remove(index)
+        line.remove(index, ask)
         self.since.pop(index, None)
         resumed = index in self.remaining
         rate = quanta / wanted if wanted else 1.0
         if self.rate is not None:
             rate *= self.rate(index, event.nodes)
-        guess = self.guess_s(index) / rate
+        lead_s = self.lead(index, event.nodes, event.time_s) if self.lead is not None else 0.0
+        guess = lead_s + self.guess_s(index) / rate
         end_s = event.time_s + guess
         self.running[index] = Running(
-            event.nodes, event.part, event.time_s, quanta, end_s, resumed, rate
+            event.nodes, event.part, event.time_s, quanta, end_s, resumed, rate, lead_s
         )
         if self._by_end:
             insort(self.by_end[pool.name], (end_s, index))

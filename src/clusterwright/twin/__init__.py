@@ -1,20 +1,40 @@
 """The digital twin: a centre in time, scheduled by the very code that runs the real one."""
 
-from clusterwright.twin.centre import cluster_of, failures_of, jobs_of, power_of
-from clusterwright.twin.failures import Failures
+from clusterwright.twin.bills import Power
+from clusterwright.twin.centre import cluster_of, jobs_of, power_of, staging_of
+from clusterwright.twin.failures import Cause, Failures, Lemons, failures_of
+from clusterwright.twin.hourly import series
 from clusterwright.twin.kernel import Outcome, Setting, describe_policies, run
-from clusterwright.twin.summary import Power, summarise
+from clusterwright.twin.recording import Recording, record
+from clusterwright.twin.recording import read as read_recording
+from clusterwright.twin.recording import to_bytes as recording_bytes
+from clusterwright.twin.speed import Speeds, fastest_first, of_design, relative_speeds
+from clusterwright.twin.staging import Staging
+from clusterwright.twin.summary import summarise
 
 __all__ = [
+    "Cause",
     "Failures",
+    "Lemons",
     "Outcome",
     "Power",
+    "Recording",
     "Setting",
+    "Speeds",
+    "Staging",
     "cluster_of",
     "describe_policies",
     "failures_of",
+    "fastest_first",
     "jobs_of",
+    "of_design",
     "power_of",
+    "read_recording",
+    "record",
+    "recording_bytes",
+    "relative_speeds",
     "run",
+    "series",
+    "staging_of",
     "summarise",
 ]

@@ -20,12 +20,15 @@ from clusterwright.model.compute import Pool
 from clusterwright.model.demand import Demand
 from clusterwright.model.design import Design
 from clusterwright.model.job import Job
+from clusterwright.model.parts import Server
 from clusterwright.model.work import Experiments, Inference, Processing, Seats, Simulation, Training
-from clusterwright.twin.failures import Failures
-from clusterwright.twin.summary import Power
+from clusterwright.twin.bills import Power
+from clusterwright.twin.failures import restart_s
+from clusterwright.twin.staging import Staging
 from clusterwright.units import (
     SECONDS_PER_DAY,
     SECONDS_PER_HOUR,
+    Bytes,
     Fraction,
     Seconds,
 )
@@ -37,32 +40,27 @@ _SPREAD_S = 1 * SECONDS_PER_HOUR  # within an hour of each other
 
 def cluster_of(design: Design, catalog: Catalog) -> Cluster:
     """Return the nodes of a design, one queue for each pool."""
-    radix = design.spec.fabric.planes.compute.radix
+    plane = design.spec.fabric.planes.compute
+    # On a rail-optimised plane the servers of one group share all their leaves, a leaf for a rail.
+    leaves_per_pod = plane.radix // 2 // max(1, plane.num_rails) if plane.levels > 2 else 0
     groups = []
     for pool in design.spec.compute.pools:
         server = catalog.server(pool.server)
         groups.append(
             NodeGroup(
                 queue=pool.name,
-                num_nodes=pool.num_servers,
+                num_nodes=pool.num_servers - pool.num_spare_servers,
+                num_spares=pool.num_spare_servers,
                 gpus_per_node=server.num_accelerators,
                 cpus_per_node=server.num_cpus,
-                # On a rail-optimised plane the servers of one group share all their leaves.
-                nodes_per_leaf=radix // 2 if pool.role == "training" else 0,
+                nodes_per_domain=_nodes_per_domain(pool.accelerator, server, catalog),
+                nodes_per_leaf=plane.radix // 2 if pool.role == "training" else 0,
+                leaves_per_pod=leaves_per_pod if pool.role == "training" else 0,
                 node_power_w=pool.server_power_w,
                 gpu_model=pool.accelerator,
             )
         )
     return Cluster(groups=tuple(groups))
-
-
-def failures_of(catalog: Catalog) -> Failures:
-    """Return how the nodes of a centre fail, at the catalogue's rates."""
-    rates = catalog.failure_rates.values()
-    return Failures(
-        per_gpu_day=math.fsum(rate.per_accelerator_day for rate in rates),
-        repair_s=catalog.default("plan.node_repair", Seconds),
-    )
 
 
 def power_of(design: Design, catalog: Catalog, *, hourly: bool) -> Power:
@@ -74,10 +72,23 @@ def power_of(design: Design, catalog: Catalog, *, hourly: bool) -> Power:
     return Power(
         idle_fraction=catalog.default("plan.idle_power", Fraction),
         busy_fraction=catalog.default("plan.busy_power", Fraction),
+        asleep_fraction=catalog.default("plan.sleep_power", Fraction),
+        down_fraction=catalog.default("plan.down_power", Fraction),
         other_power_w=(house.it_power_w - servers) * catalog.default("plan.busy_power", Fraction),
         pue_ratio=house.pue_ratio,
         price_usd_per_j=series.price_usd_per_j if series else (house.power_price_usd_per_j,),
         carbon_g_per_j=series.carbon_g_per_j if series else (house.carbon_g_per_j,),
+    )
+
+
+def staging_of(design: Design, *, prefetch: bool = True) -> Staging:
+    """Return the way of a design's data: what the lake reads, and the hot tier takes and holds."""
+    tiers = {tier.name: tier for tier in design.spec.storage.tiers}
+    lake, hot = tiers["lake"], tiers["hot"]
+    return Staging(
+        hot_bytes=hot.usable_bytes,
+        way_bytes_per_s=min(lake.read_bytes_per_s, hot.write_bytes_per_s),
+        prefetch=prefetch,
     )
 
 
@@ -107,6 +118,12 @@ def jobs_of(
     return tuple(jobs)
 
 
+def _nodes_per_domain(accelerator: str, server: Server, catalog: Catalog) -> int:
+    if not accelerator or not server.num_accelerators:
+        return 1
+    return max(1, catalog.accelerator(accelerator).scaleup_domain // server.num_accelerators)
+
+
 def _campaigns(work: Training, design: Design, catalog: Catalog, horizon_s: float) -> Iterator[Job]:
     chosen = next(
         (s for s in design.spec.compute.strategies if s.workload == work.name and s.chosen), None
@@ -129,7 +146,9 @@ def _campaigns(work: Training, design: Design, catalog: Catalog, horizon_s: floa
             priority=work.priority,
             checkpoint_interval_s=rated.checkpoint_interval_s,
             checkpoint_stall_s=rated.checkpoint_write_s,
-            restart_s=catalog.default("plan.detect_and_restart", Seconds),
+            restart_s=restart_s(catalog),
+            dataset=work.name,
+            dataset_bytes=chosen.num_accelerators * catalog.default("data.hot.capacity", Bytes),
         )
 
 

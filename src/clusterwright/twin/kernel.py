@@ -16,17 +16,23 @@ from clusterwright.model.event import Event, EventKind
 from clusterwright.model.job import Job
 from clusterwright.model.policy import Policy
 from clusterwright.model.quota import BROKEN_AFTER_S
+from clusterwright.model.run import CauseFigures, StagingFigures
 from clusterwright.sched import POLICIES, State, checked, cycle
+from clusterwright.sched.nodes import Placed
 from clusterwright.sched.progress import kept_s, run_s
-from clusterwright.sched.state import Rate
-from clusterwright.twin.failures import FailureClock, Failures
+from clusterwright.sched.state import Lead, Rate
+from clusterwright.twin.breakage import Breakage
+from clusterwright.twin.failures import Failures
 from clusterwright.twin.log import EventLog
 from clusterwright.twin.records import Records
+from clusterwright.twin.sleep import Sleepers
+from clusterwright.twin.staging import Stager, Staging
 from clusterwright.twin.usage import Usage
 from clusterwright.units import Seconds
 
 _TELL_EVERY = 2000  # events between two calls of the progress callback
 _WAKE = 100  # no event of the log: only a moment at which to look again
+_ARRIVAL = 101  # a transfer is through, unless another one began and changed their speed
 _NEVER = math.inf
 _ENDS = {int(kind): kind for kind in (EventKind.FINISH, EventKind.TIMEOUT)}
 
@@ -43,6 +49,10 @@ class Setting:
     """True when all queues share all nodes, by the quotas of the cluster where it has any."""
     failures: Failures | None = None
     """How nodes fail; absent, they do not."""
+    staging: Staging | None = None
+    """How data come near; absent, they are everywhere."""
+    wake_s: Seconds = 0.0
+    """Time until a sleeping node takes work, where the policy puts idle nodes to sleep."""
     horizon_s: Seconds | None = None
     """When the run stops; absent, when every job is through."""
     seed: int = 0
@@ -67,6 +77,10 @@ class Outcome:
     """When the run ended."""
     broken: Sequence[tuple[str, float]] | None
     """Queue and time of each wait beyond what a guarantee allows; absent where none is given."""
+    causes: Sequence[CauseFigures]
+    """What each cause of failures did."""
+    staging: StagingFigures | None
+    """What was staged; absent where data are everywhere."""
 
 
 @dataclass(slots=True)
@@ -74,7 +88,9 @@ class _Run:
     state: State
     setting: Setting
     log: EventLog
-    clock: FailureClock
+    breakage: Breakage
+    stager: Stager | None
+    sleepers: Sleepers | None
     planned: list[tuple[float, int, int, int, int]] = field(default_factory=list)
     attempt: list[int] = field(default_factory=list)
     sequence: int = 0
@@ -82,6 +98,7 @@ class _Run:
     unfinished: int = 0
     awaited: set[float] = field(default_factory=set)
     repairing: int = 0
+    transfers: int = 0
 
 
 def run(
@@ -115,13 +132,24 @@ def run(
     """
     order = sorted(range(len(jobs)), key=lambda i: (jobs[i].submit_s, i))
     jobs = tuple(jobs[i] for i in order)
-    speed = rate(jobs) if rate is not None else None
-    state = State(cluster, jobs, checked(setting.policy), pooled=setting.pooled, rate=speed)
+    stager = None if setting.staging is None else Stager(setting.staging, jobs)
+    state = State(
+        cluster,
+        jobs,
+        checked(setting.policy),
+        pooled=setting.pooled,
+        rate=rate(jobs) if rate is not None else None,
+        staged=setting.staging is not None and setting.staging.prefetch,
+    )
+    sleepers = Sleepers.of(state, setting.wake_s)
+    state.lead = _lead(stager, sleepers)
     here = _Run(
         state=state,
         setting=setting,
         log=EventLog(),
-        clock=FailureClock(setting.failures, cluster, setting.seed),
+        breakage=Breakage(setting.failures, cluster, setting.seed),
+        stager=stager,
+        sleepers=sleepers,
         attempt=[0] * len(jobs),
         unfinished=len(jobs),
     )
@@ -143,7 +171,8 @@ def _play(here: _Run, jobs: Sequence[Job], progress: Progress | None) -> float:
     state, planned, setting = here.state, here.planned, here.setting
     log, arrivals = here.log, [*(job.submit_s for job in jobs), _NEVER]
     horizon = _NEVER if setting.horizon_s is None else setting.horizon_s
-    _plan_failure(here, 0.0)
+    for number in range(len(here.breakage.causes)):
+        _plan_strike(here, 0.0, number)
     coming, now = 0, 0.0
     while here.unfinished:
         then = arrivals[coming]
@@ -158,13 +187,15 @@ def _play(here: _Run, jobs: Sequence[Job], progress: Progress | None) -> float:
             _, kind, _, subject, attempt = heapq.heappop(planned)
             _happen(here, now, kind, subject, attempt)
         while arrivals[coming] == now:
-            _apply(here, Event(now, EventKind.SUBMIT, coming))
+            _submit(here, now, coming)
             coming += 1
         decided = cycle(state, now)
         for event in decided.events:
             log.add(event)
             if event.kind is EventKind.START:
                 _begin(here, event.job, now)
+            elif here.sleepers is not None and event.kind is EventKind.PREEMPT:
+                here.sleepers.stopped(event.job, now)
         if now < decided.wake_s < _NEVER and decided.wake_s not in here.awaited:
             here.awaited.add(decided.wake_s)
             _plan(here, decided.wake_s, _WAKE, -1)
@@ -186,10 +217,40 @@ def _plan(here: _Run, time_s: float, kind: int, subject: int, attempt: int = 0) 
     heapq.heappush(here.planned, (time_s, int(kind), here.sequence, subject, attempt))
 
 
-def _plan_failure(here: _Run, now: float) -> None:
-    if here.clock.per_day:
-        time_s, node = here.clock.after(now)
-        _plan(here, time_s, EventKind.NODE_FAIL, node)
+def _plan_strike(here: _Run, now: float, number: int) -> None:
+    time_s = here.breakage.next_s(number, now)
+    if time_s < _NEVER:
+        _plan(here, time_s, EventKind.NODE_FAIL, number)
+
+
+def _lead(stager: Stager | None, sleepers: Sleepers | None) -> Lead | None:
+    """Return the time from a start until work begins; None where it always begins at once."""
+    if stager is None and sleepers is None:
+        return None
+
+    def lead_s(job: int, placed: Placed, now_s: float) -> float:
+        data_s = 0.0 if stager is None else stager.fetch_s(job, now_s)
+        return max(data_s, 0.0 if sleepers is None else sleepers.wake_s(job, placed, now_s))
+
+    return lead_s
+
+
+def _follow_transfers(here: _Run, now: float) -> None:
+    """Log what had to make room, and plan the arrival of the next transfer anew."""
+    assert here.stager is not None
+    for job in here.stager.gone():
+        _apply(here, Event(time_s=now, kind=EventKind.EVICTED, job=job))
+    time_s = here.stager.next_s()
+    here.transfers += 1
+    if time_s < _NEVER:
+        _plan(here, max(now, time_s), _ARRIVAL, here.transfers)
+
+
+def _submit(here: _Run, now: float, job: int) -> None:
+    _apply(here, Event(now, EventKind.SUBMIT, job))
+    if here.stager is not None:
+        here.stager.submit(job, now)
+        _follow_transfers(here, now)
 
 
 def _happen(here: _Run, now: float, kind: int, subject: int, attempt: int) -> None:
@@ -200,29 +261,44 @@ def _happen(here: _Run, now: float, kind: int, subject: int, attempt: int) -> No
             return  # that attempt was stopped before it came to its end
         _apply(here, Event(now, _ENDS[kind], subject))
         here.unfinished -= 1
+        if here.sleepers is not None:
+            here.sleepers.stopped(subject, now)
+        if here.stager is not None:
+            here.stager.leave(subject, now)
+            _follow_transfers(here, now)
     elif kind == _WAKE:
         here.awaited.discard(now)
         state.touched.update(dict.fromkeys(state.pools))
+    elif kind == _ARRIVAL:
+        if subject == here.transfers and here.stager is not None:
+            job = here.stager.finish(now)
+            _apply(here, Event(time_s=now, kind=EventKind.STAGED, job=job))
+            _follow_transfers(here, now)
     elif kind == EventKind.NODE_REPAIR:
         here.repairing -= 1
+        if here.sleepers is not None:
+            here.sleepers.repaired(subject, now)
         _apply(here, Event(time_s=now, kind=EventKind.NODE_REPAIR, node=subject))
     else:
-        _fail(here, now, subject)
+        _strike(here, now, subject)
 
 
-def _fail(here: _Run, now: float, node: int) -> None:
-    """Let a node fail, unless it is down already."""
-    state = here.state
-    _plan_failure(here, now)
-    pool = state.pool_at[node]
-    if pool.down >> (node - pool.first) & 1:
-        return
-    for job in sorted(state.on_node[node]):
-        kept = kept_s(state, job, now)
+def _strike(here: _Run, now: float, number: int) -> None:
+    """Let a cause strike: what it hits stops as of the failure, which is noticed now."""
+    state, breakage = here.state, here.breakage
+    _plan_strike(here, now, number)
+    hit = breakage.strike(number, state)
+    for job in hit.jobs:
+        kept = kept_s(state, job, now - breakage.causes[number].detect_s)
+        breakage.book(number, state.running[job], now, kept)
         _apply(here, Event(time_s=now, kind=EventKind.INTERRUPT, job=job, kept_s=kept))
-    _apply(here, Event(time_s=now, kind=EventKind.NODE_FAIL, node=node))
-    here.repairing += 1
-    _plan(here, now + here.clock.repair_s(), EventKind.NODE_REPAIR, node)
+        if here.sleepers is not None:
+            here.sleepers.stopped(job, now)
+    for node in hit.nodes:
+        _apply(here, Event(time_s=now, kind=EventKind.NODE_FAIL, node=node))
+        here.repairing += 1
+        away_s = breakage.away_s(node, number, hit.repair_s, now)
+        _plan(here, now + away_s, EventKind.NODE_REPAIR, node)
 
 
 def _apply(here: _Run, event: Event) -> None:
@@ -233,6 +309,8 @@ def _apply(here: _Run, event: Event) -> None:
 def _begin(here: _Run, index: int, now: float) -> None:
     """Plan the end of a job that the cycle has started."""
     state = here.state
+    if here.stager is not None and not here.attempt[index]:
+        here.stager.begin(index, now)
     here.attempt[index] += 1
     if index not in state.running:
         return  # it was stopped again within the same cycle
@@ -265,4 +343,6 @@ def _outcome(here: _Run, cluster: Cluster, jobs: Sequence[Job], end_s: float) ->
         ),
         end_s=end_s,
         broken=broken,
+        causes=here.breakage.figures(),
+        staging=None if here.stager is None else here.stager.figures(),
     )

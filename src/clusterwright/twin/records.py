@@ -25,6 +25,7 @@ _WAITS = (
     EventKind.PREEMPT,
 )
 _STOPS = (EventKind.INTERRUPT, EventKind.PREEMPT)
+_OF_DATA = (EventKind.STAGED, EventKind.EVICTED)  # they name a job, but nothing happens to it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,7 +74,7 @@ class Records:
         self._num = len(jobs)
         columns = log.columns()
         quanta = _quanta_of_starts(columns["quanta"], columns["num_nodes"])
-        rows = np.flatnonzero(columns["job"] >= 0)
+        rows = np.flatnonzero((columns["job"] >= 0) & ~np.isin(columns["kind"], _OF_DATA))
         rows = rows[np.argsort(columns["job"][rows], kind="stable")]  # events job by job, in order
         job: Whole = columns["job"][rows].astype(np.int64)
         kind: Whole = columns["kind"][rows].astype(np.int64)

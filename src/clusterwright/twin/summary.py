@@ -1,43 +1,15 @@
 """From what became of each job to the figures that people ask for."""
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from clusterwright.model.cluster import NodeGroup
 from clusterwright.model.run import HourlyQueue, QueueSummary, Run, RunSpec, RunStatus
+from clusterwright.twin.bills import Bill, Meter, Power, groups_of
 from clusterwright.twin.kernel import Outcome, Setting
-from clusterwright.units import (
-    SECONDS_PER_HOUR,
-    Fraction,
-    GramsPerJoule,
-    Ratio,
-    Seconds,
-    UsdPerJoule,
-    Watts,
-)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Power:
-    """What a run draws, pays and emits."""
-
-    idle_fraction: Fraction
-    """Draw of an idle node as a share of its maximum."""
-    busy_fraction: Fraction
-    """Draw of a busy node as a share of its maximum."""
-    other_power_w: Watts
-    """What storage, network and management draw all the time."""
-    pue_ratio: Ratio
-    """Facility energy over IT energy."""
-    price_usd_per_j: tuple[UsdPerJoule, ...]
-    """Price by hour, repeated when the run is longer; one value is a flat price."""
-    carbon_g_per_j: tuple[GramsPerJoule, ...]
-    """Carbon intensity by hour, likewise."""
+from clusterwright.units import SECONDS_PER_HOUR, Seconds
 
 
 def summarise(
@@ -51,9 +23,10 @@ def summarise(
 ) -> Run:
     """Return the summary of a run."""
     table = _Table(outcome)
-    bills = _bills(outcome, table, power)
-    shares = bills.values() or (_idle_bill(outcome, power),)
-    whole = _Bill(*(math.fsum(column) for column in zip(*shares, strict=True)))
+    meter = Meter(outcome, power, sleep_after_s=setting.policy.sleep_after_s)
+    bills = meter.queue_bills({q: table.held_quanta(q) for q in table.queues})
+    shares = bills.values() or (meter.bill(),)
+    whole = Bill(*(math.fsum(column) for column in zip(*shares, strict=True)))
     everyone = _figures(outcome, table, None, whole)
     return Run(
         name=name,
@@ -76,16 +49,11 @@ def summarise(
             num_dropped_rows=num_dropped_rows,
             num_events=len(outcome.log),
             wall_s=wall_s,
+            states=meter.states(),
+            causes=tuple(outcome.causes),
+            staging=outcome.staging,
         ),
     )
-
-
-class _Bill(NamedTuple):
-    """Energy with its cost and its carbon."""
-
-    energy_j: float
-    cost_usd: float
-    carbon_g: float
 
 
 class _Table:
@@ -115,8 +83,12 @@ class _Table:
         found: npt.NDArray[np.bool_] = self._codes == self._number.get(queue, -1)
         return found
 
+    def held_quanta(self, queue: str) -> float:
+        """Return the quanta-seconds that a queue held."""
+        return math.fsum(self.held_quanta_s[self.rows(queue)])
 
-def _figures(outcome: Outcome, table: _Table, queue: str | None, bill: _Bill) -> dict[str, Any]:
+
+def _figures(outcome: Outcome, table: _Table, queue: str | None, bill: Bill) -> dict[str, Any]:
     mine = table.rows(queue)
     done = mine & ~np.isnan(table.end_s)
     count = int(done.sum())
@@ -163,19 +135,10 @@ def _allocated(outcome: Outcome, table: _Table, queue: str | None) -> float:
     return min(1.0, used / capacity)
 
 
-def _groups_of(outcome: Outcome, partition: str) -> list[NodeGroup]:
-    """Return the nodes of a partition: those of a queue, or all of one kind when queues share."""
-    shared = {"all-gpus": True, "all-cpus": False}
-    own = [g for g in outcome.cluster.groups if g.queue == partition]
-    if own or partition not in shared:
-        return own
-    return [g for g in outcome.cluster.groups if bool(g.gpus_per_node) == shared[partition]]
-
-
 def _hours(outcome: Outcome) -> tuple[HourlyQueue, ...]:
     found = []
     for name in outcome.usage.queues:
-        groups = _groups_of(outcome, name)
+        groups = groups_of(outcome, name)
         total = sum(g.num_nodes * g.quanta for g in groups)
         used = outcome.usage.quanta_s(name) / (total or 1) / SECONDS_PER_HOUR
         found.append(
@@ -189,61 +152,3 @@ def _hours(outcome: Outcome) -> tuple[HourlyQueue, ...]:
             )
         )
     return tuple(found)
-
-
-def _bills(outcome: Outcome, table: _Table, power: Power | None) -> Mapping[str, _Bill]:
-    """Return energy, cost and carbon of each queue; they sum to the facility's.
-
-    A queue pays for the nodes that it owns, idle or busy; queues that share nodes pay for them by
-    what they held. What storage, network and management draw is shared in proportion to that.
-    """
-    queues = table.queues
-    bills = dict.fromkeys(queues, _Bill(0.0, 0.0, 0.0))
-    if power is None or not queues:
-        return bills
-    for name in outcome.usage.queues:
-        groups = _groups_of(outcome, name)
-        payers = tuple(q for q in queues if any(g.queue == q for g in groups)) or queues
-        held = {q: math.fsum(table.held_quanta_s[table.rows(q)]) for q in payers}
-        _charge(bills, _hourly_bill(outcome, power, name, 0.0), held)
-    drawn = {queue: bill.energy_j for queue, bill in bills.items()}
-    _charge(bills, _hourly_bill(outcome, power, "", power.other_power_w), drawn)
-    return bills
-
-
-def _idle_bill(outcome: Outcome, power: Power | None) -> _Bill:
-    """Return what a centre without jobs takes; there is no queue to book it on."""
-    if power is None:
-        return _Bill(0.0, 0.0, 0.0)
-    parts = [_hourly_bill(outcome, power, name, 0.0) for name in outcome.usage.queues]
-    parts.append(_hourly_bill(outcome, power, "", power.other_power_w))
-    return _Bill(*(math.fsum(column) for column in zip(*parts, strict=True)))
-
-
-def _charge(bills: dict[str, _Bill], bill: _Bill, shares: Mapping[str, float]) -> None:
-    """Add a bill to those of the queues by their shares; evenly when all are zero."""
-    whole = math.fsum(shares.values())
-    for queue, share in shares.items():
-        part = share / whole if whole else 1 / len(shares)
-        sums = (mine + part * more for mine, more in zip(bills[queue], bill, strict=True))
-        bills[queue] = _Bill(*sums)
-
-
-def _hourly_bill(outcome: Outcome, power: Power, partition: str, steady_w: float) -> _Bill:
-    """Return what a partition's nodes, or something that draws steadily, cost hour by hour."""
-    hours = max(1, math.ceil(outcome.end_s / SECONDS_PER_HOUR))
-    lasts = np.full(hours, SECONDS_PER_HOUR)
-    lasts[-1] = outcome.end_s - (hours - 1) * SECONDS_PER_HOUR
-    joules = steady_w * lasts
-    groups = _groups_of(outcome, partition)
-    total = sum(g.num_nodes * g.quanta for g in groups)
-    if total:
-        nameplate = sum(g.num_nodes * g.node_power_w for g in groups)
-        used = outcome.usage.quanta_s(partition)[:hours] / total
-        used = np.pad(used, (0, hours - used.size))
-        step = power.busy_fraction - power.idle_fraction
-        joules = joules + nameplate * (power.idle_fraction * lasts + step * used)
-    joules = joules * power.pue_ratio
-    price = np.resize(np.array(power.price_usd_per_j), hours)
-    carbon = np.resize(np.array(power.carbon_g_per_j), hours)
-    return _Bill(float(joules.sum()), float(joules @ price), float(joules @ carbon))
