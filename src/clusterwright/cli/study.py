@@ -15,9 +15,9 @@ STUDIES: Sequence[tuple[str, str, str]] = (
     ),
     (
         "learning",
-        "Hold an order by predicted run times against others, on a period it has not seen.",
+        "Hold an order by predicted run times against others, on a later period.",
         "clusterwright study learning jobs.csv.gz --from 14d --queues queues.csv\n"
-        "clusterwright study learning jobs.csv.gz --from 14d --queues queues.csv --online 1h",
+        "clusterwright study learning jobs.csv --from 7d --queues queues.csv -o json",
     ),
     (
         "packing",

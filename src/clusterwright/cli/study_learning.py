@@ -34,7 +34,7 @@ def learning(
     gpus_per_node: int = 8,
     common: Common | None = None,
 ) -> int:
-    """Hold an order by predicted run times against others, on a period it has not seen.
+    """Hold an order by predicted run times against others, on a later period.
 
     First come first served, fewest accelerators first, as predicted, predicted under the guard, and
     shortest true run time. Every order runs in the twin on the same nodes, each queue on its own;
