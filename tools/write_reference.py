@@ -19,10 +19,15 @@ from clusterwright.cli.catalog import KINDS, part_row
 from clusterwright.cli.explain import form_of
 from clusterwright.cli.main import COMMANDS, SUBCOMMANDS, run
 from clusterwright.documents import FieldInfo
+from clusterwright.documents.describe import docstrings
 from clusterwright.model.demand import Demand
 from clusterwright.model.design import Design
+from clusterwright.model.event import EventKind
 from clusterwright.model.run import Run
+from clusterwright.report import chrome, run_tables
+from clusterwright.report.sections import month
 from clusterwright.sched.packing import PACKINGS
+from clusterwright.twin import Recording, log, recording
 
 DOCS = Path(__file__).resolve().parents[1] / "docs" / "reference"
 GENERATED = (
@@ -37,6 +42,7 @@ def main(arguments: Sequence[str]) -> int:
         "demand.md": fields_page("The demand file", Demand),
         "design.md": fields_page("The design file", Design),
         "simulation.md": fields_page("The answer of `simulate -o json`", Run),
+        "run-files.md": run_files(),
         "catalogue.md": catalogue(),
         "policies.md": policies(),
         "traces.md": trace_formats(),
@@ -145,6 +151,42 @@ def catalogue() -> str:
         blocks.append(f"## {kind}\n")
         blocks.append(table(shown, ([row.get(name, "") for name in shown] for row in rows)))
     return "\n".join(blocks)
+
+
+def run_files() -> str:
+    """Return the page of the files of a run and their columns."""
+    named = docstrings(Recording)
+    events = [
+        ("`format`", f"the text `{recording.FORMAT}`"),
+        ("`kind_name`", "name of each kind of event, shape (num_kinds,)"),
+        *((f"`{name}`", text) for name, text in log.COLUMNS.items()),
+        *((f"`{name}`", text) for name, text in named.items() if name != "log"),
+    ]
+    kinds = ", ".join(f"{kind.value} `{kind.name}`" for kind in EventKind)
+    jobs, hours = (
+        [(f"`{name}`", text) for name, text in columns.items()]
+        for columns in (run_tables.JOB_COLUMNS, run_tables.SERIES_COLUMNS)
+    )
+    limits = (
+        f"Up to {chrome.MOST_NODES:,} nodes a track is a node, beyond it is a leaf switch; beyond "
+        f"{chrome.MOST_SLICES:,} slices the shortest are left out, and `otherData` says how many."
+    )
+    head = ("column", "what it says")
+    return (
+        f"{GENERATED}\n# The files of a run\n\n"
+        "`clusterwright simulate … --out DIR` writes them; "
+        "[look at a run](../how-to/look-at-a-run.md) says what each is for.\n\n"
+        "## run.json\n\nThe [answer of `simulate -o json`](simulation.md).\n\n"
+        "## events.npz\n\nAll events, compressed, one array a column. "
+        "`clusterwright.twin.read_recording` reads it, and so does `numpy.load`.\n\n"
+        f"{table(head, events)}\n"
+        f"Kinds, in the order in which events of one moment are taken: {kinds}.\n\n"
+        f"## jobs.csv\n\n{table(head, jobs)}\n## series.csv\n\n{table(head, hours)}\n"
+        "## trace.json.gz\n\nThe trace event format, phases X, C and M, times in microseconds. "
+        f"{limits}\n\n"
+        "## month.html\n\nThe run in pictures. Rows of the heat map are nodes up to "
+        f"{month.MOST_ROWS} of them, else leaf switches, else blocks of neighbouring nodes.\n"
+    )
 
 
 def policies() -> str:

@@ -69,6 +69,7 @@ def commands(files):
         "estimate fabric": ["estimate", "fabric", str(files / "fabrics.csv")],
         "estimate training": ["estimate", "training", str(files / "runs.csv")],
         "estimate encoder": ["estimate", "encoder", str(files / "encoders.csv")],
+        "estimate runtimes": ["estimate", "runtimes", str(files / "trace.csv"), "--online"],
         "calibrate training": ["calibrate", "training", str(files / "runs.csv")],
         "search training": asking(),
         "simulate a demand": [
@@ -81,6 +82,10 @@ def commands(files):
         "study energy": [
             *("study", "energy", str(files / "before"), "--demand", WORKED, "--days", "15"),
             *("--zones", "DE-LU"),
+        ],
+        "simulate into files": [
+            *("simulate", "--nodes", "2", "--trace", str(files / "trace.csv")),
+            *("--out", str(files / "run")),
         ],
         "policies": ["simulate", "--list"],
         "trace convert": [
@@ -181,7 +186,11 @@ def test_quiet_leaves_stderr_empty(files, call):
         (["simulate"], 2, "--nodes"),
         (["simulate", "--nodes", "2", "--trace", "x.csv", "--policy", "fifoo"], 2, "fifo"),
         (["simulate", "--nodes", "0", "--trace", "x.csv"], 2, "at least 1"),
-        (["simulate", "--nodes", "2", "--trace", "x.csv", "--backfill", "conservative"], 2, "easy"),
+        (
+            ["simulate", "--nodes", "2", "--trace", "x.csv", "--backfill", "conservativ"],
+            2,
+            "conservative",
+        ),
     ],
     ids=lambda one: " ".join(one)[:60] if isinstance(one, list) else None,
 )

@@ -3,8 +3,9 @@
 from html.parser import HTMLParser
 
 from tests.report import sample
+from tests.report.recordings import RUNS
 
-from clusterwright import report
+from clusterwright import report, twin
 
 DESIGNS = {
     "the worked case": sample.design,
@@ -27,6 +28,13 @@ _VOID = {"meta", "br", "wbr", "hr", "img", "input", "link"}
 def page(name: str, lang: str, with_run: bool) -> str:
     """Return the page of a case."""
     return report.html(DESIGNS[name](), sample.run() if with_run else None, lang=lang)
+
+
+def month_page(name: str, lang: str) -> str:
+    """Return the page of a run, by its name among the recordings."""
+    outcome = RUNS[name]()
+    run = twin.summarise(name, outcome, twin.Setting())
+    return report.month_html(run, twin.record(outcome), lang=lang)
 
 
 class Page(HTMLParser):

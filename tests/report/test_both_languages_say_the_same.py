@@ -16,7 +16,7 @@ ROOM = Path(clusterwright.report.__file__).parent
 CHINESE = re.compile(r"[\u4e00-\u9fff]")
 KEY = re.compile(r'"#?([a-z]+(?:\.[a-z0-9]+)+)"')
 NO_SENTENCE = ("spec.", "clusterwright.", "term.", "pattern.", "workloads.")
-FILES = {"page.html", "blocks.html", "style.css", "language.yaml"}
+FILES = {"page.html", "month.html", "blocks.html", "style.css", "language.yaml"}
 
 
 def test_every_sentence_stands_in_both_languages_with_the_same_places():
@@ -46,7 +46,10 @@ def test_every_sentence_that_the_code_names_is_in_the_table_and_the_other_way_ro
     known = set(table())
     missing = {one for one in named if one not in known and f"{one}.one" not in known}
     assert missing == set()
-    built = ("fabric.plane.", "fabric.level.", "facility.kind.", "economics.", "term.", "pattern.")
+    built = (
+        *("fabric.plane.", "fabric.level.", "facility.kind.", "economics.", "month.row."),
+        *("term.", "pattern."),
+    )
     unused = {
         one
         for one in known

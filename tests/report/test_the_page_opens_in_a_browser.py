@@ -5,7 +5,7 @@ import subprocess
 
 import pytest
 from tests.report import sample
-from tests.report.pages import DESIGNS
+from tests.report.pages import DESIGNS, month_page
 
 from clusterwright import report
 
@@ -52,7 +52,18 @@ addEventListener("load", () => {{
 @pytest.mark.parametrize("name", DESIGNS)
 def test_nothing_sticks_out_and_nothing_is_complained_of(tmp_path, name, width):
     lang = "zh" if width in {360, 1600} else "en"
-    page = report.html(DESIGNS[name](), sample.run(), lang=lang)
+    opened(tmp_path, report.html(DESIGNS[name](), sample.run(), lang=lang), width)
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("width", [360, 1366])
+def test_nothing_sticks_out_of_the_page_of_a_run(tmp_path, width):
+    lang = "zh" if width == 1366 else "en"
+    opened(tmp_path, month_page("queues that lend, lost nodes", lang), width)
+
+
+def opened(tmp_path, page, width):
+    """Open a page in a frame of a width, and hold it against what a reader must not meet."""
     frame = tmp_path / "frame.html"
     frame.write_text(FRAME.format(width=width, page=html.escape(page, quote=True)), "utf-8")
     done = subprocess.run(

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from clusterwright import documents, plan, report, sched
+from clusterwright import documents, plan, report, sched, twin
 from clusterwright.cli import examples, files, load
 from clusterwright.cli.common import Common
 from clusterwright.cli.output import Answer, emit
@@ -47,7 +47,7 @@ def demo(
         demand, places = load.demand(str(path))
     with progress.step("planning the centre"):
         design = plan.plan(demand, parts, file=str(path), places=places)
-    run = run_design(
+    played = run_design(
         design,
         demand,
         parts,
@@ -57,6 +57,7 @@ def demo(
         failures=True,
         hourly=False,
     )
+    run, recording = played.run, twin.record(played.outcome)
     where = "Nothing was written."
     if not dry_run:
         with progress.step(f"writing {out}"):
@@ -64,7 +65,7 @@ def demo(
                 out,
                 {
                     "design.yaml": documents.dump(design),
-                    "report.html": report.html(design, run, lang=language),
+                    "report.html": report.html(design, run, recording, lang=language),
                     "bom.csv": report.bom_csv(design),
                     "cabling.csv": report.cabling_csv(plan.cables(design, parts)),
                     "month.json": documents.dump(run, format="json"),

@@ -27,9 +27,18 @@ _ENCODER_SHOWN = (
 
 
 def estimate(
-    what: Literal["fabric", "training", "encoder"],
+    what: Literal["fabric", "training", "encoder", "runtimes"],
     rows: FileName,
     *,
+    history: Annotated[FileName | None, Parameter(name="--history")] = None,
+    history_shift: Annotated[str | None, Parameter(name="--history-shift")] = None,
+    start: Annotated[str | None, Parameter(name="--from")] = None,
+    model: Annotated[Literal["history", "lightgbm"] | None, Parameter(name="--model")] = None,
+    online: Annotated[bool, Parameter(name="--online", negative=())] = False,
+    guess: Annotated[
+        Literal["order", "mean", "p50", "p90"] | None, Parameter(name="--guess")
+    ] = None,
+    out: Annotated[FileName | None, Parameter(name="--out")] = None,
     catalog: Annotated[str | None, Parameter(name="--catalog")] = None,
     common: Common | None = None,
 ) -> int:
@@ -49,16 +58,64 @@ def estimate(
 
     Unknown columns pass through; predicted ones are added.
 
+    `runtimes` predicts how long each job of a trace (the tidy schema) will run, from an earlier
+    trace or the trace's own beginning, and says how wrong that was. `--out` keeps the predictions
+    for `simulate --policy qssf --estimates`.
+
     Parameters
     ----------
     what
-        Which model: fabric, training or encoder.
+        Which model: fabric, training, encoder or runtimes.
     rows
         CSV file with a header, or `-` for stdin.
+    history
+        runtimes: the earlier trace to learn from.
+    history_shift
+        runtimes: how long before the trace's time 0 the history's lies, such as 30d; 0 by default.
+    start
+        runtimes: predict jobs submitted from this time on, such as 14d; what the trace holds before
+        is learned from.
+    model
+        runtimes: history (tables by user, queue, size and hour; the default) or lightgbm.
+    online
+        runtimes: learn each job of the period as well once it has ended, at the earliest time that
+        it can have: its submission and its run time.
+    guess
+        runtimes: what est_duration_s holds: order (for --policy qssf; the default), mean, p50, p90.
+    out
+        runtimes: CSV file for the predictions.
     catalog
         Directory of your own parts, laid over the catalogue.
     """
     common = common or Common()
+    if what == "runtimes":
+        from clusterwright.cli.estimate_runtimes import estimate_runtimes
+
+        estimate_runtimes(
+            rows,
+            history=history,
+            history_shift=history_shift,
+            start=start,
+            model=model or "history",
+            online=online,
+            guess=guess or "order",
+            out=out,
+            common=common,
+        )
+        return ExitCode.OK
+    asked = {
+        "--history": history,
+        "--history-shift": history_shift,
+        "--from": start,
+        "--model": model,
+        "--online": online,
+        "--guess": guess,
+        "--out": out,
+    }
+    strange = [option for option, value in asked.items() if value]
+    if strange:
+        msg = f"{', '.join(strange)}: only `estimate runtimes` takes this, not `estimate {what}`"
+        raise UsageError(msg)
     given = read_rows(rows)
     match what:
         case "fabric":

@@ -11,8 +11,8 @@ from collections.abc import Mapping, Sequence
 from cyclopts import App, CycloptsError
 
 from clusterwright import __version__
-from clusterwright.cli.study import STUDIES
 from clusterwright.cli.common import UnknownOption
+from clusterwright.cli.study import STUDIES
 from clusterwright.errors import ClusterwrightError, ExitCode, nearest
 
 COMMANDS: Sequence[tuple[str, str, str]] = (
@@ -51,7 +51,8 @@ COMMANDS: Sequence[tuple[str, str, str]] = (
         "Hold the models against rows of your own measurements.",
         "clusterwright estimate fabric fabrics.csv -o csv\n"
         "clusterwright estimate training runs.csv -o csv\n"
-        "clusterwright estimate encoder backbones.csv -o csv",
+        "clusterwright estimate encoder backbones.csv -o csv\n"
+        "clusterwright estimate runtimes jobs.csv.gz --from 14d --out guesses.csv",
     ),
     (
         "calibrate",
@@ -69,7 +70,7 @@ COMMANDS: Sequence[tuple[str, str, str]] = (
         "simulate",
         "Run the digital twin: a design under its demand, or nodes under a trace.",
         "clusterwright simulate build/design.yaml --demand centre.yaml --days 30\n"
-        "clusterwright simulate --nodes 20 --trace jobs.csv.gz --policy fifo",
+        "clusterwright simulate --nodes 20 --trace jobs.csv.gz --policy fifo --out run",
     ),
     (
         "study",

@@ -2,11 +2,11 @@
 
 import time
 from dataclasses import asdict, replace
-from typing import Annotated, Literal, get_args
+from typing import Annotated, Literal, NamedTuple, get_args
 
 from cyclopts import Parameter
 
-from clusterwright import documents, sched, twin
+from clusterwright import documents, report, sched, twin
 from clusterwright.catalog import Catalog
 from clusterwright.cli import files, given, load
 from clusterwright.cli.common import Common, FileName
@@ -20,7 +20,7 @@ from clusterwright.model.design import Design
 from clusterwright.model.job import Job
 from clusterwright.model.policy import Backfill, Policy
 from clusterwright.model.run import Run
-from clusterwright.twin import Power, Setting, Speeds
+from clusterwright.twin import Outcome, Power, Setting, Speeds
 from clusterwright.units import SECONDS_PER_DAY
 
 _NESTED = ("states", "causes", "staging")  # parts of the status that are no cell of a table
@@ -47,6 +47,9 @@ def simulate(
     hourly: Annotated[bool, Parameter(negative=())] = False,
     seed: int = 0,
     list_policies: Annotated[bool, Parameter(name="--list", negative=())] = False,
+    out: Annotated[str | None, Parameter(name="--out")] = None,
+    lang: str = "en",
+    dry_run: Annotated[bool, Parameter(negative=())] = False,
     catalog: Annotated[str | None, Parameter(name="--catalog")] = None,
     physics: Physics | None = None,
     common: Common | None = None,
@@ -97,10 +100,17 @@ def simulate(
         Seed of all random streams.
     list_policies
         Name the policies with their rules and stop.
+    out
+        Directory for run.json, events.npz, jobs.csv, series.csv, trace.json.gz and month.html.
+    lang
+        Language of month.html: en or zh.
+    dry_run
+        Run in full, write nothing.
     catalog
         Directory of your own parts, laid over the catalogue.
     """
     common = common or Common()
+    report.check_language(lang)
     physics = physics or Physics()
     if list_policies:
         rows = twin.describe_policies()
@@ -117,7 +127,7 @@ def simulate(
             msg = "give --demand or --trace, not both: one of them makes the jobs"
             raise UsageError(msg)
         parts = load.the_catalog(catalog)
-        run = run_design(
+        played = run_design(
             load.design(design),
             load.demand(demand)[0],
             parts,
@@ -146,9 +156,38 @@ def simulate(
             saving = given.Saving(checkpoint_every, checkpoint_cost, restart_cost)
             jobs = given.stoppable(jobs, saving, catalog)
         speeds, jobs = physics.speeds(cluster, jobs, parts, None)
-        run = _timed(trace or "", cluster, jobs, setting, power, progress, speeds, dropped=dropped)
-    emit(answer(run), common)
+        name = trace or ""
+        played = _timed(name, cluster, jobs, setting, power, progress, speeds, dropped=dropped)
+    if out is not None and not dry_run:
+        with progress.step(f"writing {out}"):
+            files.write_directory(out, run_files(played, lang=lang))
+    emit(answer(played.run), common)
     return ExitCode.OK
+
+
+class Played(NamedTuple):
+    """A run of the twin: its summary, everything that it brought forth, how it was made."""
+
+    run: Run
+    outcome: Outcome
+    power: Power | None
+    setting: Setting
+
+
+def run_files(played: Played, *, lang: str) -> dict[str, str | bytes]:
+    """Return the files of a run by name."""
+    run, outcome, power, setting = played
+    recording = twin.record(outcome)
+    asleep_s = setting.policy.sleep_after_s
+    hours = twin.series(outcome, recording, power, sleep_after_s=asleep_s)
+    return {
+        "run.json": documents.dump(run, format="json"),
+        "events.npz": twin.recording_bytes(recording),
+        "jobs.csv": report.jobs_csv(outcome, recording),
+        "series.csv": report.series_csv(hours),
+        "trace.json.gz": report.trace_json(recording),
+        "month.html": report.month_html(run, recording, lang=lang),
+    }
 
 
 def run_design(
@@ -162,8 +201,8 @@ def run_design(
     failures: bool,
     hourly: bool,
     physics: Physics | None = None,
-) -> Run:
-    """Run a design under its demand and return the summary.
+) -> Played:
+    """Run a design under its demand.
 
     Raises
     ------
@@ -232,7 +271,7 @@ def _timed(
     speeds: Speeds,
     *,
     dropped: int,
-) -> Run:
+) -> Played:
     started = time.perf_counter()
     with progress.step(f"running {len(jobs):,} jobs on {cluster.num_gpus:,} accelerators") as step:
         outcome = twin.run(
@@ -244,7 +283,7 @@ def _timed(
                 f"day {now / SECONDS_PER_DAY:.1f}: {events:,} events, {waiting:,} jobs wait"
             ),
         )
-    return twin.summarise(
+    run = twin.summarise(
         name,
         outcome,
         setting,
@@ -252,3 +291,4 @@ def _timed(
         num_dropped_rows=dropped,
         wall_s=time.perf_counter() - started,
     )
+    return Played(run, outcome, power, setting)

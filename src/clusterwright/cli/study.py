@@ -14,6 +14,12 @@ STUDIES: Sequence[tuple[str, str, str]] = (
         "clusterwright study energy build --demand centre.yaml --signal carbon",
     ),
     (
+        "learning",
+        "Hold an order by predicted run times against others, on a period it has not seen.",
+        "clusterwright study learning jobs.csv.gz --from 14d --queues queues.csv\n"
+        "clusterwright study learning jobs.csv.gz --from 14d --queues queues.csv --online 1h",
+    ),
+    (
         "packing",
         "Fill nodes with pods that share accelerators, by several placements.",
         "clusterwright study packing --nodes nodes.csv --trace pods.csv\n"

@@ -11,10 +11,11 @@ from markupsafe import Markup
 
 from clusterwright.model.design import Design
 from clusterwright.model.run import Run
-from clusterwright.report import look
+from clusterwright.report import look, month
 from clusterwright.report.blocks import Section
-from clusterwright.report.context import Context, context
-from clusterwright.report.language import check_language
+from clusterwright.report.context import Context, Voice, context
+from clusterwright.report.language import Words, check_language
+from clusterwright.report.numbers import Numbers
 from clusterwright.report.sections import (
     alternatives,
     answer,
@@ -28,6 +29,7 @@ from clusterwright.report.sections import (
     storage,
     twin,
 )
+from clusterwright.twin.recording import Recording
 
 _SECTIONS: tuple[Callable[[Context], Section | None], ...] = (
     ledger.section,
@@ -46,7 +48,13 @@ _SECTIONS: tuple[Callable[[Context], Section | None], ...] = (
 )
 
 
-def html(design: Design, run: Run | None = None, *, lang: str = "en") -> str:
+def html(
+    design: Design,
+    run: Run | None = None,
+    recording: Recording | None = None,
+    *,
+    lang: str = "en",
+) -> str:
     """Return the report of a design as one self-contained HTML file.
 
     Parameters
@@ -55,6 +63,8 @@ def html(design: Design, run: Run | None = None, *, lang: str = "en") -> str:
         The design.
     run
         A run of the twin on this design; without one the report says how to make one.
+    recording
+        That run event by event, for pictures of its nodes.
     lang
         `en` or `zh`.
 
@@ -63,22 +73,54 @@ def html(design: Design, run: Run | None = None, *, lang: str = "en") -> str:
     UnknownName
         If there is no such language.
     """
-    materials = context(design, run, check_language(lang))
-    template = _environment().get_template("page.html")
-    return template.render(
+    materials = context(design, run, check_language(lang), recording)
+    return _rendered(
+        "page.html",
         design=design,
         words=materials.words,
-        style=Markup(look.css() + _style()),  # noqa: S704 - our own style sheet
         answer=answer.answer(materials),
         sections=sections(materials),
-        kind=_kind,
     )
+
+
+def month_html(run: Run, recording: Recording, *, lang: str = "en") -> str:
+    """Return a run of the twin as one self-contained HTML file.
+
+    Parameters
+    ----------
+    run
+        The summary of the run.
+    recording
+        The run event by event.
+    lang
+        `en` or `zh`.
+
+    Raises
+    ------
+    UnknownName
+        If there is no such language.
+    """
+    words = Words(check_language(lang))
+    voice = Voice(words=words, show=Numbers(words))
+    return _rendered("month.html", run=run, words=words, month=month.month(voice, run, recording))
 
 
 def sections(materials: Context) -> tuple[Section, ...]:
     """Return the sections below the first screen; those without a subject are left out."""
     found = (make(materials) for make in _SECTIONS)
     return tuple(one for one in found if one is not None)
+
+
+def _rendered(template: str, **materials: Any) -> str:
+    return (
+        _environment()
+        .get_template(template)
+        .render(
+            style=Markup(look.css() + _style()),  # noqa: S704 - our own style sheet
+            kind=_kind,
+            **materials,
+        )
+    )
 
 
 def _kind(block: Any) -> str:

@@ -123,6 +123,17 @@ def points(pairs: list[tuple[float, float]], *, closed: bool = False) -> str:
     return f"M{body}{'Z' if closed else ''}"
 
 
+def boxes(found: list[tuple[float, float, float, float]]) -> str:
+    """Return path commands of many boxes at once, each `(x, y, width, height)`.
+
+    Edges are rounded rather than widths, so that neighbours leave no hairline between them.
+    """
+    return "".join(
+        f"M{_n(x)} {_n(y)}H{_n(x + width)}V{_n(y + height)}H{_n(x)}z"
+        for x, y, width, height in found
+    )
+
+
 def ribbon(left: tuple[float, float, float], right: tuple[float, float, float]) -> str:
     """Return path commands of a band between two edges, each `(x, top, bottom)`."""
     x1, top1, bottom1 = left

@@ -23,7 +23,7 @@ def bom_csv(design: Design) -> str:
         "estimated",
         "source",
     )
-    return _csv(
+    return csv_text(
         columns,
         (
             (
@@ -54,7 +54,7 @@ def cabling_csv(cables: Iterable[Cable]) -> str:
         "part",
         "length_m",
     )
-    return _csv(
+    return csv_text(
         columns,
         (
             (
@@ -72,7 +72,8 @@ def cabling_csv(cables: Iterable[Cable]) -> str:
     )
 
 
-def _csv(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+def csv_text(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """Return rows as CSV under the names of their columns."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(columns)

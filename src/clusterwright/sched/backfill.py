@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from itertools import islice
 
 from clusterwright.model.event import Event, EventKind
-from clusterwright.sched.line import rank_of
+from clusterwright.sched.line import Line, Rank, rank_of
 from clusterwright.sched.nodes import ALL, Ask, Pool, Spot
 from clusterwright.sched.quotas import Tier
 from clusterwright.sched.state import State
@@ -38,64 +38,104 @@ def later_jobs(state: State, pool: Pool, now_s: float, allowed: Mask | None) -> 
     """
     if not pool.free_units and not pool.open:
         return []  # nothing is free, so nothing can start
-    waiting = islice(_in_order(state, pool, now_s), state.policy.backfill_depth + 1)
     if state.policy.backfill == "easy":
-        return _easy(state, pool, now_s, waiting, allowed)
-    return _conservative(state, pool, now_s, waiting, allowed)
+        return _easy(state, pool, now_s, allowed)
+    depth = state.policy.backfill_depth + 1
+    return _conservative(state, pool, now_s, islice(_in_order(state, pool, now_s), depth), allowed)
 
 
 def _in_order(state: State, pool: Pool, now_s: float) -> Iterator[int]:
     """Yield the waiting jobs of a pool in order, those of a queue at its limit left out."""
     lines = [line for line in state.lines_of[pool.name] if len(line)]
+    depth = state.policy.backfill_depth + 1
     if len(lines) == 1 and state.policy.patience_s is None:
-        yield from list(islice(lines[0].ordered(), state.policy.backfill_depth + 1))
+        yield from list(islice(lines[0].ordered(), depth))
         return
-    ranked = []
-    for line in lines:
-        late = line.late(now_s) if state.policy.patience_s is not None else None
-        entries = []
-        for job in islice(line.ordered(), state.policy.backfill_depth + 1):
-            quanta = state.ask(job).quanta(pool.scale)
-            tier = line.account.claim(quanta)[0] if state.shared else Tier.BORROWED
-            if job == late and tier is not Tier.GUARANTEED:
-                tier = Tier.LATE
-            entries.append((rank_of(line, line.entries[job], tier, fair=state.fair), job))
-        ranked.append(sorted(entries))
+    ranked = [
+        sorted((_rank(state, line, job, now_s), job) for job in islice(line.ordered(), depth))
+        for line in lines
+    ]
     for _, job in heapq.merge(*ranked):
-        yield job
+        if state.line(job).account.within_limit(state.quanta(job)):
+            yield job
 
 
-def _easy(
-    state: State, pool: Pool, now_s: float, waiting: Iterator[int], allowed: Mask | None
-) -> list[Event]:
+def _easy(state: State, pool: Pool, now_s: float, allowed: Mask | None) -> list[Event]:
+    first = next(_in_order(state, pool, now_s), None)
+    if first is None:
+        return []
+    shadow_s, kept = _promise(state, pool, first, now_s)
     started: list[Event] = []
-    first: int | None = None
-    shadow_s, kept = _NEVER, 0
     closed: set[Ask] = set()
-    for job in waiting:
-        ask = state.ask(job)
-        line = state.line(job)
+    tight: set[Ask] = set()
+    loose = pool.units_in(~kept)
+    for job in _candidates(state, pool, now_s, closed, tight, shadow_s - now_s, loose):
+        ask, line = state.ask(job), state.line(job)
+        if job == first or ask.units > pool.free_units:
+            continue
         if not line.account.within_limit(ask.quanta(pool.scale)):
             continue
-        if first is None:
-            first = job
-            shadow_s, kept = _promised(state, pool, job, now_s)
-            continue
-        if ask in closed or ask.units > pool.free_units:
-            continue
         mask = ALL if allowed is None else allowed(job)
-        spot = state.place(pool, ask, mask & ~kept)
+        spot = None if ask in tight else state.place(pool, ask, mask & ~kept)
         if spot is None:
+            if mask == ALL:
+                tight.add(ask)
             if now_s + state.guess_s(job) > shadow_s:
                 continue
             spot = state.place(pool, ask, mask)
             if spot is None:
-                closed.add(ask)
+                if mask == ALL:
+                    closed.add(ask)
                 continue
         started.append(_start(state, now_s, job, spot))
         if not pool.free_units and not pool.open:
             break
     return started
+
+
+def _candidates(
+    state: State,
+    pool: Pool,
+    now_s: float,
+    closed: set[Ask],
+    tight: set[Ask],
+    spare_s: float,
+    loose_units: int,
+) -> Iterator[int]:
+    """Yield the waiting jobs that could fit, in order; few where little is free."""
+    lines = [line for line in state.lines_of[pool.name] if len(line)]
+    depth = state.policy.backfill_depth
+    if len(lines) == 1 and state.policy.patience_s is None:
+        return lines[0].fitting(depth, closed, tight, spare_s=spare_s, loose_units=loose_units)
+    ranked = []
+    for line in lines:
+        some = line.fitting(depth, closed, tight, spare_s=spare_s, loose_units=loose_units)
+        ranked.append(sorted((_rank(state, line, job, now_s), job) for job in some))
+    return (job for _, job in heapq.merge(*ranked))
+
+
+def _rank(state: State, line: Line, job: int, now_s: float) -> Rank:
+    tier = Tier.BORROWED
+    if state.shared:
+        tier = line.account.claim(state.ask(job).quanta(line.pool.scale))[0]
+    urgent = state.policy.patience_s is not None and tier is not Tier.GUARANTEED
+    if urgent and line.late(now_s) == job:
+        tier = Tier.LATE
+    return rank_of(line, line.entries[job], tier, fair=state.fair)
+
+
+def _promise(state: State, pool: Pool, job: int, now_s: float) -> tuple[float, int]:
+    """Return the promise to the first job: the one it has, while that can be kept, else a new one.
+
+    What ends early could make it start sooner, and then it does, since it is asked first; what was
+    promised stays true, so it is worked out again only when its time has passed.
+    """
+    known = state.promises.get(pool.name)
+    if known is not None and known[0] == job and now_s < known[1]:
+        return known[1], known[2]
+    shadow_s, kept = _promised(state, pool, job, now_s)
+    state.promises[pool.name] = (job, shadow_s, kept)
+    return shadow_s, kept
 
 
 def _promised(state: State, pool: Pool, job: int, now_s: float) -> tuple[float, int]:

@@ -1,8 +1,10 @@
 """Waiting jobs of one queue, always in the order of the policy, and the heads of all queues."""
 
 import heapq
-from bisect import bisect_left, insort
+import sys
+from bisect import bisect_left, bisect_right, insort
 from collections.abc import Iterator
+from itertools import islice
 
 from clusterwright.model.job import Job
 from clusterwright.sched.nodes import Ask, Pool
@@ -21,9 +23,21 @@ class Line:
     """
 
     def __init__(
-        self, name: str, number: int, pool: Pool, account: Account, *, by_user: bool, urgent: bool
+        self,
+        name: str,
+        number: int,
+        pool: Pool,
+        account: Account,
+        *,
+        by_user: bool,
+        urgent: bool,
+        by_shape: bool,
     ) -> None:
-        """Take the nodes and the account of the queue; nobody waits."""
+        """Take the nodes and the account of the queue; nobody waits.
+
+        `by_user` orders users by what they used, `urgent` keeps when each patience ends, `by_shape`
+        keeps a second index by what jobs ask for.
+        """
         self.name = name
         self.number = number
         self.pool = pool
@@ -34,28 +48,45 @@ class Line:
         self._by_user = by_user
         self._urgent = urgent
         self._lists: dict[str, list[Entry]] = {}
+        self._by_shape = by_shape and not by_user
+        self._shapes: dict[Ask, list[Entry]] = {}
+        self._units: list[tuple[int, int]] = []  # units of the shapes that wait, with their place
+        self._shape_at: dict[int, Ask] = {}
+        self._guess: dict[int, float] = {}
+        self._least_guess: dict[Ask, float] = {}  # never above the shortest guess that waits
         self._dues: list[tuple[float, int]] = []  # when its patience ends, job
 
     def __len__(self) -> int:
         """Return how many wait."""
         return len(self.entries)
 
-    def add(self, index: int, job: Job, key: Key, due_s: float | None) -> None:
+    def add(
+        self, index: int, job: Job, ask: Ask, key: Key, guess_s: float, due_s: float | None
+    ) -> None:
         """Put a job in; one that comes back keeps its place among equals."""
         user = job.user if self._by_user else ""
         entry = (key, index)
         insort(self._lists.setdefault(user, []), entry)
         self.entries[index] = (user, entry)
+        if self._by_shape:
+            self._add_shape(ask, entry, guess_s)
         if due_s is not None:
             heapq.heappush(self._dues, (due_s, index))
 
-    def remove(self, index: int) -> None:
+    def remove(self, index: int, ask: Ask) -> None:
         """Take a job out."""
         user, entry = self.entries.pop(index)
         waiting = self._lists[user]
         del waiting[0 if waiting[0] is entry else bisect_left(waiting, entry)]
         if not waiting:
             del self._lists[user]
+        if self._by_shape:
+            alike = self._shapes[ask]
+            del alike[0 if alike[0] is entry else bisect_left(alike, entry)]
+            del self._guess[index]
+            if not alike:
+                del self._shapes[ask], self._least_guess[ask]
+                del self._units[bisect_left(self._units, (ask.least or ask.units, id(ask)))]
 
     def head(self, now_s: float) -> int | None:
         """Return the job that is first in order: the one whose patience has ended, else by key."""
@@ -100,9 +131,87 @@ class Line:
         for _, _, entry in heapq.merge(*lists):
             yield entry[1]
 
+    def fitting(
+        self, depth: int, closed: set[Ask], tight: set[Ask], *, spare_s: float, loose_units: int
+    ) -> Iterator[int]:
+        """Yield in order the waiting jobs that could start now, `depth` at most.
+
+        Parameters
+        ----------
+        depth
+            How many to yield.
+        closed
+            Shapes that do not fit at all; the caller adds to it as it finds out.
+        tight
+            Shapes that fit only where they must be gone after `spare_s`; likewise.
+        spare_s
+            Time after which what is promised must be free again.
+        loose_units
+            Free units that are promised to nobody; shapes that ask for more are tight.
+        """
+        if not self._by_shape:
+            yield from islice(self.ordered(), depth)
+            return
+        pool = self.pool
+        last = bisect_right(self._units, (pool.free_units, sys.maxsize))
+        loose = bisect_right(self._units, (loose_units, sys.maxsize), hi=last)
+        asks = [self._shape_at[place] for _, place in self._units[:loose]]
+        for _, place in self._units[loose:last]:
+            ask = self._shape_at[place]
+            tight.add(ask)
+            if self._least_guess[ask] <= spare_s:
+                asks.append(ask)
+        lists = [self._shapes[ask] for ask in asks]
+        lists = [entries[:depth] for entries in lists]  # what starts leaves the lists themselves
+        heap = [(entries[0], i, 0) for i, entries in enumerate(lists)]
+        heapq.heapify(heap)
+        guesses = self._guess
+        while heap and depth:
+            entry, i, at = heap[0]
+            ask, entries = asks[i], lists[i]
+            if ask in closed or (ask.least or ask.units) > pool.free_units:
+                heapq.heappop(heap)
+                continue
+            if ask in tight:
+                if self._least_guess[ask] > spare_s:  # even the shortest of them is too long
+                    heapq.heappop(heap)
+                    continue
+                while at < len(entries) and guesses[entries[at][1]] > spare_s:
+                    at += 1
+                if at == len(entries):
+                    self._learn_least(ask, entries)
+                    heapq.heappop(heap)
+                    continue
+                if entries[at] is not entry:
+                    heapq.heapreplace(heap, (entries[at], i, at))
+                    continue
+            if at + 1 < len(entries):
+                heapq.heapreplace(heap, (entries[at + 1], i, at + 1))
+            else:
+                heapq.heappop(heap)
+            depth -= 1
+            yield entry[1]
+
     def jobs(self) -> Iterator[int]:
         """Yield the waiting jobs in no order."""
         yield from self.entries
+
+    def _learn_least(self, ask: Ask, entries: list[Entry]) -> None:
+        """Remember the shortest guess of a shape when all that wait of it have been seen."""
+        alike = self._shapes.get(ask, ())
+        if len(alike) == len(entries):
+            self._least_guess[ask] = min(self._guess[index] for _, index in entries)
+
+    def _add_shape(self, ask: Ask, entry: Entry, guess_s: float) -> None:
+        self._guess[entry[1]] = guess_s
+        self._least_guess[ask] = min(guess_s, self._least_guess.get(ask, guess_s))
+        alike = self._shapes.get(ask)
+        if alike is None:
+            self._shapes[ask] = [entry]
+            self._shape_at[id(ask)] = ask
+            insort(self._units, (ask.least or ask.units, id(ask)))
+        else:
+            insort(alike, entry)
 
 
 class Heads:

@@ -192,6 +192,15 @@ class Pool:
             found |= kind.levels[kind.size]
         return found
 
+    def units_in(self, mask: int) -> int:
+        """Return the free units of the nodes of a mask."""
+        return sum(
+            free * (level & mask).bit_count()
+            for kind in self.kinds
+            for free, level in enumerate(kind.levels)
+            if free and level
+        )
+
     def scratch(self) -> "Pool":
         """Return a copy to try things on."""
         other = object.__new__(Pool)

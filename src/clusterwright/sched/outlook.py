@@ -61,16 +61,6 @@ class Outlook:
         """Return this signal and so much of another one: price and carbon at a carbon price."""
         return Outlook(self.scenarios + weight * other.scenarios)
 
-    def marginal(self, num_hours: float) -> float:
-        """Return the value of the last hour taken when the `num_hours` cheapest are taken.
-
-        The hours of all scenarios are ranked together, so a rare peak counts by how rare it is.
-        """
-        count, hours = self.scenarios.shape
-        ranked = np.sort(self.scenarios, axis=None)
-        place = int(np.ceil(min(max(num_hours, 0.0), float(hours)) * count - 1e-9)) - 1
-        return float(ranked[max(place, 0)])
-
 
 def outlook(known: Hours, now: int, num_hours: int, forecast: Forecast) -> Outlook:
     """Return what to expect of the next hours.

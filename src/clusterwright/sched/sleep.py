@@ -11,7 +11,7 @@ import math
 from dataclasses import dataclass
 
 from clusterwright.errors import UsageError
-from clusterwright.units import Fraction, Joules, Seconds, Watts
+from clusterwright.units import Fraction, Seconds, Watts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,16 +43,6 @@ class SleepingNode:
     def break_even_s(self) -> Seconds:
         """Idling that takes as much energy as a wake-up."""
         return self.wake_s * (self.wake_w - self.asleep_w) / (self.idle_w - self.asleep_w)
-
-    def saved_j(self, idle_s: float, after_s: float) -> Joules:
-        """Return the energy that sleeping saves in so long an idling, when it begins after a while.
-
-        It is below zero when the node is woken soon after.
-        """
-        if idle_s <= after_s:
-            return 0.0
-        asleep = (idle_s - after_s) * (self.idle_w - self.asleep_w)
-        return asleep - self.wake_s * (self.wake_w - self.asleep_w)
 
 
 def sleeps_after_s(

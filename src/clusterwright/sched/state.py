@@ -114,6 +114,7 @@ class State:
         self.stops = any(rule != "reclaim" for rule in policy.preempt)
         self._by_end = policy.backfill != "none"
         self.running: dict[int, Running] = {}
+        self.promises: dict[str, tuple[int, float, int]] = {}
         self.by_end: dict[str, list[tuple[float, int]]] = {}
         self.in_queue: dict[str, dict[int, None]] = {}
         self.gates: dict[int, Reason] = {}
@@ -307,6 +308,7 @@ class State:
                     self.accounts[name],
                     by_user=self.fair,
                     urgent=self.policy.patience_s is not None,
+                    by_shape=self.policy.backfill == "easy",
                 )
                 self.lines_of[pool.name].append(self.lines[name])
                 self.in_queue[name] = {}
@@ -343,7 +345,14 @@ class State:
         patience = self.policy.patience_s
         self.since[index] = now_s
         due = None if patience is None else job.submit_s + patience
-        line.add(index, job, self.key(job, self.left_s(index)), due)
+        line.add(
+            index,
+            job,
+            self.ask(index),
+            self.key(job, self.left_s(index)),
+            self.guess_s(index),
+            due,
+        )
         self._spoil(line)
 
     def _hold(self, job: int, reason: Reason) -> None:
@@ -351,7 +360,7 @@ class State:
         if job in self.gates:
             self.gates[job] = reason
         elif job in line.entries:
-            line.remove(job)
+            line.remove(job, self.ask(job))
             self.gates[job] = reason
             self._spoil(line)
         else:
@@ -379,7 +388,7 @@ class State:
             if job not in line.entries:
                 msg = f"job {self.jobs[job].job_id} neither waits nor runs"
                 raise ClusterwrightError(msg)
-            line.remove(job)
+            line.remove(job, self.ask(job))
             self._spoil(line)
         self.remaining.pop(job, None)
 
@@ -393,6 +402,7 @@ class State:
 
     def _node(self, event: Event) -> None:
         pool, node = self.pool_at[event.node], event.node
+        self.promises.pop(pool.name, None)
         if event.kind is EventKind.NODE_FAIL:
             if self.on_node[node]:
                 msg = f"node {node} failed with jobs still on it; stop them first"
@@ -425,7 +435,7 @@ class State:
         if lacks is not None:
             msg = f"job {index} would take what node {lacks} does not have free"
             raise ClusterwrightError(msg)
-        line.remove(index)
+        line.remove(index, ask)
         self.since.pop(index, None)
         resumed = index in self.remaining
         rate = quanta / wanted if wanted else 1.0

@@ -309,6 +309,13 @@ def read_estimates(content: bytes, jobs: tuple[Job, ...], *, file: str) -> tuple
 def rows_of(
     content: bytes, file: str, needed: tuple[str, ...]
 ) -> Iterator[tuple[int, Mapping[str, str]]]:
+    """Yield the rows of a CSV table, plain or gzip, each with the number of its line.
+
+    Raises
+    ------
+    InvalidInput
+        If it is no CSV, or a needed column is missing.
+    """
     try:
         raw = gzip.decompress(content) if content[:2] == _GZIP else content
         text = raw.decode("utf-8-sig")
@@ -343,6 +350,7 @@ def _check_columns(names: Iterable[str], needed: Iterable[str], file: str) -> No
 
 
 def number_of(text: str) -> float | None:
+    """Return the finite number that a cell holds; None when it holds none."""
     try:
         value = float(text)
     except ValueError:

@@ -3,7 +3,11 @@
 from clusterwright.twin.bills import Power
 from clusterwright.twin.centre import cluster_of, jobs_of, power_of, staging_of
 from clusterwright.twin.failures import Cause, Failures, Lemons, failures_of
+from clusterwright.twin.hourly import series
 from clusterwright.twin.kernel import Outcome, Setting, describe_policies, run
+from clusterwright.twin.recording import Recording, record
+from clusterwright.twin.recording import read as read_recording
+from clusterwright.twin.recording import to_bytes as recording_bytes
 from clusterwright.twin.speed import Speeds, fastest_first, of_design, relative_speeds
 from clusterwright.twin.staging import Staging
 from clusterwright.twin.summary import summarise
@@ -14,6 +18,7 @@ __all__ = [
     "Lemons",
     "Outcome",
     "Power",
+    "Recording",
     "Setting",
     "Speeds",
     "Staging",
@@ -24,8 +29,12 @@ __all__ = [
     "jobs_of",
     "of_design",
     "power_of",
+    "read_recording",
+    "record",
+    "recording_bytes",
     "relative_speeds",
     "run",
+    "series",
     "staging_of",
     "summarise",
 ]

@@ -104,12 +104,22 @@ class Meter:
         """Return what some partitions in some states cost, the overhead included; all if absent."""
         if self._power is None:
             return NOTHING
-        keys = self._drawn_j if keep is None else keep
-        joules = sum((self._drawn_j[key] for key in keys), np.zeros_like(self._lasts_s))
-        joules = joules * self._power.pue_ratio
+        joules = self._joules(self._drawn_j if keep is None else keep, self._power)
         price = np.resize(np.array(self._power.price_usd_per_j), joules.size)
         carbon = np.resize(np.array(self._power.carbon_g_per_j), joules.size)
         return Bill(float(joules.sum()), float(joules @ price), float(joules @ carbon))
+
+    def hourly_j(self, partition: str | None = None) -> Hours | None:
+        """Return what a partition, or the whole centre, took of each hour, the overhead included.
+
+        The shape is (num_hours,); None without power, or where there is no such partition.
+        """
+        mine = [key for key in self._drawn_j if partition is None or key[0] == partition]
+        return self._joules(mine, self._power) if self._power is not None and mine else None
+
+    def _joules(self, keys: Iterable[tuple[str, NodeState]], power: Power) -> Hours:
+        drawn = sum((self._drawn_j[key] for key in keys), np.zeros_like(self._lasts_s))
+        return np.asarray(drawn * power.pue_ratio)
 
     def queue_bills(self, held: Mapping[str, float]) -> dict[str, Bill]:
         """Return the bill of each queue by what it held; they sum to the whole bill.

@@ -2,16 +2,33 @@
 
 import hashlib
 from array import array
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import chain
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
 
 from clusterwright.model.event import Event, EventKind
 
-Numbers = npt.NDArray[np.int64] | npt.NDArray[np.int8] | npt.NDArray[np.float64]
+Numbers = npt.NDArray[Any]  # Any: whole numbers of several widths, and times
 _BLOCK = 4096  # events that are put into the columns together
+
+COLUMNS = {
+    "time_s": "when, from the start of the run",
+    "kind": "what: a number, whose name is `kind_name[kind]`",
+    "job": "which job, a place in the columns `job_…`; -1 when none is meant",
+    "node": "which node, a place in the columns `node_…`; -1 when no single one is meant",
+    "part": "on a start on a share of an accelerator, which one of the node; else -1",
+    "kept_s": "on a stop, work done since the start that is not lost",
+    "num_nodes": "on a start, how many nodes it takes; else 0",
+    "nodes": "the nodes of all starts, one start after the other, `num_nodes` each",
+    "quanta": "what each of those starts takes of each of those nodes: 7,000 are an accelerator, "
+    "or cores on a node without",
+}
+"""Columns of a log and what they say."""
+
+Columns = Mapping[str, npt.NDArray[Any]]
 
 
 class EventLog:
@@ -30,6 +47,31 @@ class EventLog:
         self._many = array("q")  # how many nodes a start has
         self._nodes = array("q")
         self._quanta = array("q")
+
+    @classmethod
+    def from_columns(cls, columns: Columns) -> Self:
+        """Return the log of columns as `columns` gives them.
+
+        Raises
+        ------
+        ValueError
+            If a column is missing, or the columns do not belong together.
+        """
+        log = cls()
+        arrays = log._arrays()
+        for name, column in arrays.items():
+            if name not in columns:
+                msg = f"no column {name!r}"
+                raise ValueError(msg)
+            column.frombytes(np.ascontiguousarray(columns[name], dtype=column.typecode).tobytes())
+        placed = {"nodes": sum(arrays["num_nodes"]), "quanta": sum(arrays["num_nodes"])}
+        for name, column in arrays.items():
+            wanted = placed.get(name, len(arrays["time_s"]))
+            if len(column) != wanted:
+                msg = f"column {name!r} has {len(column):,} rows instead of {wanted:,}"
+                raise ValueError(msg)
+        log._num = len(arrays["time_s"])
+        return log
 
     def __len__(self) -> int:
         """Return how many events there are."""
@@ -60,23 +102,9 @@ class EventLog:
             first = last
 
     def columns(self) -> dict[str, Numbers]:
-        """Return the log as columns.
-
-        `time_s, kind, job, node, part, kept_s, num_nodes` have shape (num_events,); `nodes` and
-        `quanta` hold what the starts took, one start after the other, `num_nodes` each.
-        """
+        """Return the log as `COLUMNS`, all but `nodes` and `quanta` of shape (num_events,)."""
         self._settle()
-        return {
-            "time_s": np.array(self._time),
-            "kind": np.array(self._kind),
-            "job": np.array(self._job),
-            "node": np.array(self._node),
-            "part": np.array(self._part),
-            "kept_s": np.array(self._kept),
-            "num_nodes": np.array(self._many),
-            "nodes": np.array(self._nodes),
-            "quanta": np.array(self._quanta),
-        }
+        return {name: np.array(column) for name, column in self._arrays().items()}
 
     def to_bytes(self) -> bytes:
         """Return the log as bytes."""
@@ -85,6 +113,20 @@ class EventLog:
     def digest(self) -> str:
         """Return the SHA-256 of the log."""
         return hashlib.sha256(self.to_bytes()).hexdigest()
+
+    def _arrays(self) -> "dict[str, array[Any]]":
+        """Return the columns as they grow, by their names."""
+        return {
+            "time_s": self._time,
+            "kind": self._kind,
+            "job": self._job,
+            "node": self._node,
+            "part": self._part,
+            "kept_s": self._kept,
+            "num_nodes": self._many,
+            "nodes": self._nodes,
+            "quanta": self._quanta,
+        }
 
     def _settle(self) -> None:
         """Put the fresh events into the columns."""

@@ -4,9 +4,10 @@ from clusterwright import units
 from clusterwright.model.run import HourlyQueue, QueueSummary, Run
 from clusterwright.report import blocks
 from clusterwright.report.blocks import Block, Cell, Fact, Facts, Picture, Section, Table
-from clusterwright.report.context import Context
+from clusterwright.report.context import Context, Voice
 from clusterwright.report.figures import area, spread
 from clusterwright.report.numbers import scale
+from clusterwright.report.sections import month
 
 _ALL = "all"
 _MOST_QUEUES = 12
@@ -19,13 +20,12 @@ def section(context: Context) -> Section | None:
     if run is None:
         return Section(name="twin", title=words("twin.title"), lead=words("twin.none"), blocks=())
     status = run.status
-    parts: list[Block] = [_facts(context, run)]
-    if any(one.num_gpus and one.used_fraction for one in run.spec.hours):
+    parts: list[Block] = [facts(context, run)]
+    if context.recording is not None:
+        parts += month.pictures(context, context.recording)
+    elif any(one.num_gpus and one.used_fraction for one in run.spec.hours):
         parts.append(_usage(context, run))
-    queues = _queues(run)
-    if queues:
-        parts.append(_waits(context, queues))
-    parts.append(_table(context, run))
+    parts += by_queue(context, run)
     return Section(
         name="twin",
         title=words("twin.title"),
@@ -40,14 +40,22 @@ def section(context: Context) -> Section | None:
     )
 
 
-def waited(context: Context, p95_s: float) -> str:
+def by_queue(context: Voice, run: Run) -> list[Block]:
+    """Return how long jobs waited by queue: a picture, and the table."""
+    queues = [one for one in run.items if one.name != _ALL and one.num_jobs]
+    picture: list[Block] = [_waits(context, queues)] if queues else []
+    return [*picture, _table(context, run)]
+
+
+def waited(context: Voice, p95_s: float) -> str:
     """Return how long 95 of 100 jobs waited, in words."""
     if p95_s <= 0:
         return context.words("twin.waited.none")
     return context.words("twin.waited", wait=context.show(p95_s, units.Seconds))
 
 
-def _facts(context: Context, run: Run) -> Facts:
+def facts(context: Voice, run: Run) -> Facts:
+    """Return what a run came to in figures."""
     words, show, status = context.words, context.show, run.status
     items = [
         context.fact("twin.allocated", show(status.gpu_allocation_fraction, units.Fraction)),
@@ -74,7 +82,7 @@ def _facts(context: Context, run: Run) -> Facts:
     return Facts(items=tuple(items))
 
 
-def _usage(context: Context, run: Run) -> Picture:
+def _usage(context: Voice, run: Run) -> Picture:
     words, show = context.words, context.show
     queues = [one for one in run.spec.hours if one.num_gpus and one.used_fraction]
     total = sum(one.num_gpus for one in queues)
@@ -135,16 +143,12 @@ def _largest(queues: list[HourlyQueue], rest_name: str) -> list[HourlyQueue]:
     ]
 
 
-def _colour(context: Context, name: str, place: int) -> str:
+def _colour(context: Voice, name: str, place: int) -> str:
     colour = context.colour(name)
     return colour if colour != "grey" else _SPARE_COLOURS[place % len(_SPARE_COLOURS)]
 
 
-def _queues(run: Run) -> list[QueueSummary]:
-    return [one for one in run.items if one.name != _ALL and one.num_jobs]
-
-
-def _waits(context: Context, queues: list[QueueSummary]) -> Picture:
+def _waits(context: Voice, queues: list[QueueSummary]) -> Picture:
     words, show = context.words, context.show
     ordered = sorted(queues, key=lambda one: -one.p95_wait_s)
     drawn = ordered[:_MOST_QUEUES]
@@ -189,7 +193,7 @@ def _waits(context: Context, queues: list[QueueSummary]) -> Picture:
     )
 
 
-def _table(context: Context, run: Run) -> Table:
+def _table(context: Voice, run: Run) -> Table:
     words, show = context.words, context.show
     return Table(
         name="queues",
@@ -228,7 +232,7 @@ def _table(context: Context, run: Run) -> Table:
     )
 
 
-def _queue_row(context: Context, one: QueueSummary) -> tuple[Cell, ...]:
+def _queue_row(context: Voice, one: QueueSummary) -> tuple[Cell, ...]:
     show = context.show
     return (
         Cell(text=context.say(one.name)),
