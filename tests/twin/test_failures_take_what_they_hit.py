@@ -71,7 +71,7 @@ def test_a_lost_leaf_takes_all_its_nodes_and_their_jobs():
 
 def test_a_lost_leaf_takes_one_node_where_no_topology_is_known():
     setting = Setting(failures=Failures(causes=(cause("leaf"),)), horizon_s=200 * HOUR)
-    lost = events(run(cluster(leaf=0), (), setting), EventKind.NODE_FAIL)
+    lost = events(run(cluster(leaf=0), jobs(), setting), EventKind.NODE_FAIL)
     assert len({event.time_s for event in lost}) == len(lost) > 0
 
 
@@ -95,7 +95,7 @@ def test_a_spare_stands_in_after_the_time_of_the_exchange(spares, away_s):
     assert back.time_s - lost.time_s == pytest.approx(away_s)
 
 
-def test_spares_run_out_and_come_back_from_repair():
+def test_where_spares_run_out_the_node_mended_first_stands_in():
     failures = Failures(causes=(cause(rate=0.5, repair_s=20 * HOUR),), swap_s=300.0)
     outcome = run(cluster(spares=1), jobs(), Setting(failures=failures, horizon_s=2000 * HOUR))
     lost: dict[int, float] = {}
@@ -105,19 +105,22 @@ def test_spares_run_out_and_come_back_from_repair():
             lost[event.node] = event.time_s
         elif event.kind is EventKind.NODE_REPAIR:
             away.append(round(event.time_s - lost.pop(event.node)))
-    assert {300, 20 * HOUR} == set(away)
     assert away.count(300) > 1
+    assert all(300 <= one <= 20 * HOUR + 300 for one in away)
+    assert any(300 < one < 20 * HOUR for one in away)
 
 
 def test_one_cause_more_moves_no_strike_of_another():
     def strikes(causes):
         setting = Setting(failures=Failures(causes=causes), horizon_s=200 * HOUR)
-        outcome = run(cluster(), (), setting)
+        outcome = run(cluster(), jobs(), setting)
         return {event.time_s for event in events(outcome, EventKind.NODE_FAIL)}
 
     first = cause(repair_s=60.0)
     both = strikes((first, cause("node", name="b", repair_s=60.0)))
-    assert strikes((first,)) <= both
+    alone = strikes((first,))
+    assert alone
+    assert alone <= both
 
 
 def test_causes_sum_to_the_interruptions_of_the_jobs():

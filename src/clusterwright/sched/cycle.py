@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from clusterwright.model.event import Event, EventKind
 from clusterwright.model.job import Reason
 from clusterwright.model.quota import BROKEN_AFTER_S
-from clusterwright.sched import backfill, victims
+from clusterwright.sched import backfill, gates, victims
 from clusterwright.sched.line import Line, rank_of
 from clusterwright.sched.nodes import ALL, Ask, Pool, Spot
 from clusterwright.sched.progress import kept_s
@@ -80,11 +80,11 @@ def _open_gates(state: State, now_s: float, found: Decisions) -> None:
         if state.gates.get(job) in (Reason.DEPENDENCY, Reason.STAGING_DATA):
             opened.append(job)
     for job in sorted(set(opened)):
-        reason = state.gate_of(job, now_s)
+        reason = gates.reason_of(state, job, now_s)
         if reason is None:
             _do(state, found, Event(time_s=now_s, kind=EventKind.RELEASE, job=job))
         elif reason is not state.gates[job]:
-            state.close_gate(job, reason)
+            gates.close(state, job, reason)
 
 
 def _serve(state: State, pool: Pool, now_s: float, allowed: Mask | None, found: Decisions) -> None:

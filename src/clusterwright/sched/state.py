@@ -6,7 +6,6 @@ state of ten thousand nodes for every event would cost more than all scheduling.
 frozen picture for whoever must keep one.
 """
 
-import heapq
 from bisect import bisect_left, insort
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from clusterwright.model.cluster import Cluster, NodeGroup
 from clusterwright.model.event import Event, EventKind
 from clusterwright.model.job import QUANTA, Job, Reason
 from clusterwright.model.policy import Policy
+from clusterwright.sched import gates
 from clusterwright.sched.line import Heads, Line
 from clusterwright.sched.nodes import Ask, Placed, Pool
 from clusterwright.sched.placement import placement_of
@@ -182,30 +182,6 @@ class State:
             return one.guess_s
         return max(0.0, one.guess_s - (one.duration_s - left))
 
-    def gate_of(self, job: int, now_s: float) -> Reason | None:
-        """Return what keeps a job that nobody holds from being considered; None for nothing."""
-        one = self.jobs[job]
-        if one.depends_on and any(name not in self.done for name in one.depends_on):
-            return Reason.DEPENDENCY
-        if one.start_after_s is not None and one.start_after_s > now_s:
-            return Reason.BEGIN_TIME
-        if self.staged and one.dataset_bytes and one.dataset and one.dataset not in self.hot:
-            return Reason.STAGING_DATA
-        return None
-
-    def close_gate(self, job: int, reason: Reason) -> None:
-        """Keep a job from being considered, and note what will end that."""
-        one = self.jobs[job]
-        self.gates[job] = reason
-        if reason is Reason.DEPENDENCY:
-            for name in one.depends_on:
-                if name not in self.done:
-                    self.behind.setdefault(name, []).append(job)
-        elif reason is Reason.BEGIN_TIME and one.start_after_s is not None:
-            heapq.heappush(self.timers, (one.start_after_s, job))
-        elif reason is Reason.STAGING_DATA:
-            self.until_hot.setdefault(one.dataset, []).append(job)
-
     def line(self, job: int) -> Line:
         """Return the line that a job waits in."""
         return self.line_of_queue[self.jobs[job].queue]
@@ -333,11 +309,11 @@ class State:
 
     def _submit(self, event: Event) -> None:
         job = self.jobs[event.job]
-        reason = Reason.HELD_BY_USER if job.held else self.gate_of(event.job, event.time_s)
+        reason = Reason.HELD_BY_USER if job.held else gates.reason_of(self, event.job, event.time_s)
         if reason is None:
             self._wait(event.job, event.time_s)
         else:
-            self.close_gate(event.job, reason)
+            gates.close(self, event.job, reason)
 
     def _wait(self, index: int, now_s: float) -> None:
         job = self.jobs[index]
@@ -371,13 +347,11 @@ class State:
         if self.gates.pop(job, None) is None:
             msg = f"job {self.jobs[job].job_id} is not held back"
             raise ClusterwrightError(msg)
-        reason = self.gate_of(job, now_s)
+        reason = gates.reason_of(self, job, now_s)
         if reason is None:
             self._wait(job, now_s)
         else:
-            self.close_gate(
-                job, reason
-            )  # nobody holds it any more, but it waits for something else
+            gates.close(self, job, reason)  # nobody holds it, but it waits for something else
 
     def _cancel(self, event: Event) -> None:
         job = event.job

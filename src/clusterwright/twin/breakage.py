@@ -111,17 +111,21 @@ class Breakage:
         lemons = self._failures.lemons
         if lemons is not None and self._condemned(lemons, unit, now_s):
             back_s = lemons.exchange_s
+        if back_s <= self._failures.swap_s:
+            return back_s
         mending, spares = self._mending[group], self._spares[group]
         while mending and mending[0][0] <= now_s:
             spares.append(heapq.heappop(mending)[1])
-        if not spares or back_s <= self._failures.swap_s:
-            return back_s
-        self._unit_at[place] = other = spares.popleft()
         heapq.heappush(mending, (now_s + back_s, unit))
+        # Without a spare the place waits for the unit that is mended first, its own or another.
+        ready_s, other = (now_s, spares.popleft()) if spares else heapq.heappop(mending)
+        if other == unit:
+            return back_s
+        self._unit_at[place] = other
         for one, where in ((unit, -1), (other, place)):
             if one in self._place_of_lemon:
                 self._place_of_lemon[one] = where
-        return self._failures.swap_s
+        return ready_s - now_s + self._failures.swap_s
 
     def figures(self) -> tuple[CauseFigures, ...]:
         """Return what each cause did."""
