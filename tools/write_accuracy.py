@@ -402,8 +402,8 @@ def regime_table(seen: Evidence) -> str:
                 *(f"`{one.own.name}`", one.own.num_rows, one.own.num_families),
                 *(percent(one.own.median_fraction), f"± {percent(one.own.bar_fraction)}"),
                 *(f"± {percent(one.bar_fraction)}", f"{one.num_least:,}–{one.num_most:,}"),
-                f"{one.smallest_parameters / _BILLION:.3g}–"
-                f"{one.largest_parameters / _BILLION:.3g} B",
+                f"{one.num_parameters_smallest / _BILLION:.3g}–"
+                f"{one.num_parameters_largest / _BILLION:.3g} B",
             )
             for one in accuracy.by_regime(seen.found, seen.done)
         ],

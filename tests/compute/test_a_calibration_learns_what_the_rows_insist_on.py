@@ -118,14 +118,14 @@ def test_every_regime_falls_back_to_a_wider_one():
 
 def test_an_error_bar_widens_with_each_doubling_beyond_what_was_seen():
     error = the_catalog().step_errors["core hopper 16 dense"]
-    inside, size = float(error.num_most), error.largest_parameters
+    inside, size = float(error.num_most), error.num_parameters_largest
     assert errorbars.within(error, inside, size)
     assert errorbars.error_bar_fraction(error, inside, size) == error.bar_fraction
     wider = [errorbars.error_bar_fraction(error, inside * 2**n, size) for n in (1, 3, 6)]
     assert error.bar_fraction < wider[0] < wider[1] < wider[2]
     assert wider[2] == pytest.approx(math.hypot(error.bar_fraction, 6 * error.drift_fraction))
     assert not errorbars.within(error, inside, 8 * size)
-    assert not errorbars.within(error, inside, error.smallest_parameters / 8)
+    assert not errorbars.within(error, inside, error.num_parameters_smallest / 8)
 
 
 def test_one_family_that_is_met_well_does_not_make_the_next_one_sure():

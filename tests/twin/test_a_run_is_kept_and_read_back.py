@@ -48,7 +48,7 @@ def test_spans_hold_what_the_records_hold(case):
         if not np.any(waits.end[queued] == spans.STILL):
             waited = float((waits.until_s - waits.since_s)[queued].sum())
             assert math.isclose(waited, kept.waited_s, rel_tol=1e-9, abs_tol=1e-6)
-    units = float((recording.job_gpus > 0).sum() and outcome.records.column("held_quanta_s").sum())
+    units = float((recording.job_gpus > 0).sum() and outcome.records.held_quanta_s.sum())
     used = hourly.queue_use(recording, 7, outcome.end_s / 7 or 1.0).sum() * 7000
     assert math.isclose(used, units, rel_tol=1e-6, abs_tol=1.0)
 

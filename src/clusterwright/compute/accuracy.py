@@ -57,9 +57,9 @@ class RegimeError:
     """Fewest accelerators of a run."""
     num_most: int
     """Most accelerators of a run."""
-    smallest_parameters: Count
+    num_parameters_smallest: Count
     """Parameters of the smallest model."""
-    largest_parameters: Count
+    num_parameters_largest: Count
     """Parameters of the largest model."""
 
 
@@ -161,8 +161,8 @@ def by_regime(found: Scored, done: Calibration) -> tuple[RegimeError, ...]:
                 bar_fraction=bar_fraction(name),
                 num_least=round(float(ranks[mine].min())),
                 num_most=round(float(ranks[mine].max())),
-                smallest_parameters=float(sizes[mine].min()),
-                largest_parameters=float(sizes[mine].max()),
+                num_parameters_smallest=float(sizes[mine].min()),
+                num_parameters_largest=float(sizes[mine].max()),
             )
         )
     return tuple(answers)

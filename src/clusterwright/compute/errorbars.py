@@ -29,7 +29,7 @@ def error_bar_fraction(error: StepError, num_accelerators: float, num_parameters
     """Return the error bar of an answer, wider outside the counts and sizes that were checked."""
     beyond = (
         _doublings(num_accelerators, error.num_least, error.num_most),
-        _doublings(num_parameters, error.smallest_parameters, error.largest_parameters),
+        _doublings(num_parameters, error.num_parameters_smallest, error.num_parameters_largest),
     )
     return math.hypot(error.bar_fraction, *(error.drift_fraction * one for one in beyond))
 
@@ -38,7 +38,8 @@ def within(error: StepError, num_accelerators: float, num_parameters: float) -> 
     """Return whether an answer lies among the counts and sizes that were checked."""
     return (
         _doublings(num_accelerators, error.num_least, error.num_most) == 0
-        and _doublings(num_parameters, error.smallest_parameters, error.largest_parameters) == 0
+        and _doublings(num_parameters, error.num_parameters_smallest, error.num_parameters_largest)
+        == 0
     )
 
 

@@ -249,9 +249,9 @@ class StepError:
     """Fewest accelerators of a run behind it."""
     num_most: int
     """Most accelerators of a run behind it."""
-    smallest_parameters: Count
+    num_parameters_smallest: Count
     """Parameters of the smallest model behind it."""
-    largest_parameters: Count
+    num_parameters_largest: Count
     """Parameters of the largest model behind it."""
     drift_fraction: Fraction
     """How far the error moves with each doubling of accelerators or parameters."""

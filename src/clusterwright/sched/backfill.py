@@ -62,10 +62,8 @@ def _in_order(state: State, pool: Pool, now_s: float) -> Iterator[int]:
 
 def _easy(state: State, pool: Pool, now_s: float, allowed: Mask | None) -> list[Event]:
     lines = [line for line in state.lines_of[pool.name] if len(line)]
-    if len(lines) == 1:
-        first = lines[0].head(now_s)
-    else:
-        first = next(_in_order(state, pool, now_s), None)
+    alone = len(lines) == 1
+    first = lines[0].head(now_s) if alone else next(_in_order(state, pool, now_s), None)
     if first is None:
         return []
     shadow_s, kept = _promise(state, pool, first, now_s)
