@@ -23,7 +23,6 @@ STUDIES: Sequence[tuple[str, str, str]] = (
         "packing",
         "Fill nodes with pods that share accelerators, by several placements.",
         "clusterwright study packing --nodes nodes.csv --trace pods.csv\n"
-        "clusterwright study packing --nodes nodes.csv --trace pods.csv --placement "
-        "foresight,fgd -o json",
+        "clusterwright study packing --nodes nodes.csv --trace pods.csv --seeds 3",
     ),
 )
