@@ -10,16 +10,21 @@ from __future__ import annotations
 import sys
 import time
 from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import loads
 import numpy as np
 
-from clusterwright import sched, twin
+from clusterwright import sched, traces, twin
 from clusterwright.model.cluster import Cluster, NodeGroup
 from clusterwright.model.event import Event, EventKind
 from clusterwright.model.job import Job
 from clusterwright.model.quota import Quota
 from clusterwright.twin import Failures, Power, Setting
+
+if TYPE_CHECKING:
+    from clusterwright.model.policy import Policy
 
 FIFO = sched.policy_of("fifo")
 EASY = sched.with_changes(FIFO, backfill="easy", placement="leaf")
@@ -109,11 +114,11 @@ def cycles() -> str:
     )
 
 
-def week(load_ratio: float, policy: sched.State | object = EASY) -> str:
+def week(load_ratio: float, policy: Policy = EASY) -> str:
     """Run 60,480 gangs on 9,472 nodes over a week, with failures and hourly prices."""
     jobs, cluster = loads.gangs(load_ratio=load_ratio), loads.machine()
     failures = Failures.of_nodes(per_gpu_day=5e-5, repair_s=7200.0)
-    setting = Setting(policy=policy, failures=failures)  # type: ignore[arg-type]
+    setting = Setting(policy=policy, failures=failures)
     power = Power(
         idle_fraction=0.3,
         busy_fraction=0.8,
@@ -132,7 +137,28 @@ def week(load_ratio: float, policy: sched.State | object = EASY) -> str:
     )
 
 
+def philly(policy: Policy = FIFO, *, shared: bool) -> str:
+    """Replay a month of Philly, each queue on its own nodes or lending them to each other."""
+    folder = Path(__file__).resolve().parents[2] / "shared/reference/traces"
+    name, table = "philly_2017-10.csv.gz", "queues_philly_tight.csv"
+    jobs = traces.read_trace((folder / name).read_bytes(), file=name).jobs
+    content = (folder / table).read_bytes()
+    cluster = traces.read_queues(content, file=table, gpus_per_node=8)
+    if shared:
+        quotas = traces.read_quotas(content, file=table, gpus_per_node=8)
+        cluster = replace(cluster, quotas=quotas)
+        saved = {"checkpoint_interval_s": 1800.0, "restart_s": 60.0}
+        jobs = tuple(replace(one, preemptible=True, **saved) for one in jobs)
+    started = time.process_time()
+    outcome = twin.run(cluster, jobs, Setting(policy=policy, pooled=shared))
+    took = time.process_time() - started
+    wait_s = float(outcome.records.waited_s.mean())
+    return f"{len(jobs) / took:,.0f} jobs/s, {took:.2f} s, mean wait {wait_s:,.0f} s"
+
+
 ROWS = {
+    "philly": lambda: philly(shared=False),
+    "philly-lending": lambda: philly(shared=True),
     "admission": admission,
     "reclaim": reclaim,
     "cycles": cycles,

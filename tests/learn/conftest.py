@@ -1,9 +1,29 @@
 """Jobs to learn from."""
 
+import pytest
 from hypothesis import strategies as st
 
 from clusterwright.learn import Past
 from clusterwright.model.job import Job
+
+EARLIER = ("later.csv", "--history", "earlier.csv", "--history-shift", "30d")
+HEADER = "job_id,submit_s,duration_s,gpus,user,vc\n"
+
+
+def trace(first, count, start_s=0):
+    rows = [
+        f"{first}{n},{start_s + n * 1000},{60 if n % 3 else 9000},{1 if n % 3 else 8},u{n % 3},q"
+        for n in range(count)
+    ]
+    return HEADER + "\n".join(rows) + "\n"
+
+
+@pytest.fixture
+def files(tmp_path):
+    (tmp_path / "earlier.csv").write_text(trace("a", 400))
+    (tmp_path / "later.csv").write_text(trace("b", 100))
+    (tmp_path / "queues.csv").write_text("queue,nodes\nq,1\n")
+    return tmp_path
 
 
 def job(number=0, **told):

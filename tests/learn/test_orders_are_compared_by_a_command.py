@@ -3,13 +3,13 @@
 import json
 
 import pytest
-from tests.learn.test_predictions_come_as_a_command import EARLIER, files  # noqa: F401
+from tests.learn.conftest import EARLIER
 
 from clusterwright.cli.main import run
 
 
 @pytest.fixture
-def call(capsys, files, monkeypatch):  # noqa: F811
+def call(capsys, files, monkeypatch):
     monkeypatch.chdir(files)
 
     def called(*words):
@@ -39,7 +39,7 @@ def test_it_refuses(call, words, said):
     assert said in err
 
 
-def test_jobs_that_no_queue_can_hold_are_left_out_and_told(call, files):  # noqa: F811
+def test_jobs_that_no_queue_can_hold_are_left_out_and_told(call, files):
     text = (files / "later.csv").read_text()
     (files / "later.csv").write_text(text + "huge,5,10,64,u1,q\n")
     code, out, err = call("-o", "json")

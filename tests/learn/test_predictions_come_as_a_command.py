@@ -6,27 +6,10 @@ import json
 import sys
 
 import pytest
+from tests.learn.conftest import EARLIER, HEADER
 
 from clusterwright import traces
 from clusterwright.cli.main import run
-
-HEADER = "job_id,submit_s,duration_s,gpus,user,vc\n"
-
-
-def trace(first, count, start_s=0):
-    rows = [
-        f"{first}{n},{start_s + n * 1000},{60 if n % 3 else 9000},{1 if n % 3 else 8},u{n % 3},q"
-        for n in range(count)
-    ]
-    return HEADER + "\n".join(rows) + "\n"
-
-
-@pytest.fixture
-def files(tmp_path):
-    (tmp_path / "earlier.csv").write_text(trace("a", 400))
-    (tmp_path / "later.csv").write_text(trace("b", 100))
-    (tmp_path / "queues.csv").write_text("queue,nodes\nq,1\n")
-    return tmp_path
 
 
 @pytest.fixture
@@ -39,9 +22,6 @@ def call(capsys, files, monkeypatch):
         return code, said.out, said.err
 
     return called
-
-
-EARLIER = ("later.csv", "--history", "earlier.csv", "--history-shift", "30d")
 
 
 def test_it_predicts_and_says_how_wrong_it_was(call):

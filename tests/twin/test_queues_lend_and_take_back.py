@@ -161,6 +161,41 @@ def test_jobs_that_may_not_be_stopped_are_not():
     assert (1000.0, "START", "a1") in happened
 
 
+def test_a_guarantee_met_by_backfill_is_not_broken():
+    quotas = (
+        Quota(queue="a", guarantee_ratio=8),
+        Quota(queue="b", guarantee_ratio=8),
+        Quota(queue="c", guarantee_ratio=16),
+    )
+    fixed = {"preemptible": False}
+    jobs = (
+        job("b0", "b", 8, duration=100.0, **fixed),
+        *(job(f"b{i}", "b", 8, duration=300.0, **fixed) for i in (1, 2, 3)),
+        job("c1", "c", 16, submit=5.0, **fixed),
+        job("a1", "a", 8, submit=10.0, duration=50.0, **fixed),
+    )
+    setting = Setting(policy=with_changes(FIFO, backfill="easy"), pooled=True)
+    outcome = twin.run(two_queues(*quotas), jobs, setting)
+    names = [one.job_id for one in outcome.jobs]
+    firsts = [record.first_start_s for record in outcome.records]
+    starts = dict(zip(names, firsts, strict=True))
+    assert starts["a1"] == 100.0  # before c1, which is first and is promised 300 s
+    assert starts["c1"] == 300.0
+    assert outcome.broken == ()
+
+
+def test_backfill_passes_a_queue_at_its_limit():
+    quotas = (Quota(queue="a", limit_ratio=8), Quota(queue="b"))
+    jobs = (
+        job("a1", "a", 8),
+        job("a2", "a", 8, submit=1.0),
+        job("b1", "b", 8, submit=2.0, duration=5000.0),
+    )
+    setting = Setting(policy=with_changes(FIFO, backfill="easy"), pooled=True)
+    outcome = twin.run(two_queues(*quotas), jobs, setting)
+    assert [record.first_start_s for record in outcome.records] == [0.0, 1000.0, 2.0]
+
+
 def test_a_shield_delays_the_stop_until_it_ends():
     jobs = (job("b1", "b", 32), job("a1", "a", 8, submit=10.0))
     happened = events(two_queues(), jobs, with_changes(FIFO, shield_s=300.0))

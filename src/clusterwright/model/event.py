@@ -39,11 +39,9 @@ class EventKind(IntEnum):
     """What kept a waiting job from being considered is gone."""
     START = 12
     """A job starts on its nodes."""
-    RESIZE = 13
-    """A running elastic job goes on with more or fewer nodes."""
-    STAGED = 14
+    STAGED = 13
     """The data that a job reads are on the hot tier, for it and for all others that read them."""
-    EVICTED = 15
+    EVICTED = 14
     """The data that a job read had to make room on the hot tier."""
 
 

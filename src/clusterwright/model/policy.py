@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from clusterwright import documents
-from clusterwright.units import Fraction, Ratio, Seconds
+from clusterwright.units import Ratio, Seconds
 
 Backfill = Literal["none", "easy", "conservative"]
 Preempt = Literal["reclaim", "priority", "order"]
@@ -43,5 +43,3 @@ class Policy:
     """Time in which past usage counts half in fair sharing; absent, it counts in full for ever."""
     sleep_after_s: Seconds | None = None
     """Idle time after which a node is put to sleep; absent, nodes stay awake."""
-    power_cap_fraction: Fraction | None = None
-    """Share of the nodes' greatest draw that may be in use; absent for no cap."""

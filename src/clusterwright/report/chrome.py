@@ -38,7 +38,6 @@ _ENDS = {
     EventKind.CANCEL: "cancelled",
     EventKind.INTERRUPT: "node lost",
     EventKind.PREEMPT: "preempted",
-    EventKind.RESIZE: "resized",
 }
 
 Row = dict[str, Any]

@@ -53,7 +53,6 @@ _STATES = {
     EventKind.TIMEOUT: "TIMEOUT",
     EventKind.CANCEL: "CANCELLED",
     EventKind.START: "RUNNING",
-    EventKind.RESIZE: "RUNNING",
 }
 
 

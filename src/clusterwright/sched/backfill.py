@@ -9,20 +9,20 @@ these promises (Mu'alem and Feitelson, IEEE TPDS 12(6), 2001).
 
 import heapq
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from itertools import islice
 
-from clusterwright.model.event import Event, EventKind
+from clusterwright.model.event import Event
+from clusterwright.sched import starts
 from clusterwright.sched.line import Line, Rank, rank_of
-from clusterwright.sched.nodes import ALL, Ask, Pool, Spot
+from clusterwright.sched.nodes import ALL, Ask, Pool
 from clusterwright.sched.quotas import Tier
 from clusterwright.sched.state import State
 
-Mask = Callable[[int], int]
 _NEVER = float("inf")
 
 
-def later_jobs(state: State, pool: Pool, now_s: float, allowed: Mask | None) -> list[Event]:
+def later_jobs(state: State, pool: Pool, now_s: float) -> list[Event]:
     """Start jobs behind the first one that does not fit, and return their starts.
 
     Parameters
@@ -33,15 +33,13 @@ def later_jobs(state: State, pool: Pool, now_s: float, allowed: Mask | None) -> 
         The nodes.
     now_s
         Time of the decision.
-    allowed
-        From a job to the mask of nodes that it may use; absent, all that take jobs.
     """
     if not pool.free_units and not pool.open:
         return []  # nothing is free, so nothing can start
     if state.policy.backfill == "easy":
-        return _easy(state, pool, now_s, allowed)
+        return _easy(state, pool, now_s)
     depth = state.policy.backfill_depth + 1
-    return _conservative(state, pool, now_s, islice(_in_order(state, pool, now_s), depth), allowed)
+    return _conservative(state, pool, now_s, islice(_in_order(state, pool, now_s), depth))
 
 
 def _in_order(state: State, pool: Pool, now_s: float) -> Iterator[int]:
@@ -60,9 +58,9 @@ def _in_order(state: State, pool: Pool, now_s: float) -> Iterator[int]:
             yield job
 
 
-def _easy(state: State, pool: Pool, now_s: float, allowed: Mask | None) -> list[Event]:
+def _easy(state: State, pool: Pool, now_s: float) -> list[Event]:
     lines = [line for line in state.lines_of[pool.name] if len(line)]
-    alone = len(lines) == 1
+    alone = len(lines) == 1 and not state.shared  # else its queue may be at its limit
     first = lines[0].head(now_s) if alone else next(_in_order(state, pool, now_s), None)
     if first is None:
         return []
@@ -77,19 +75,16 @@ def _easy(state: State, pool: Pool, now_s: float, allowed: Mask | None) -> list[
             continue
         if not line.account.within_limit(ask.quanta(pool.scale)):
             continue
-        mask = ALL if allowed is None else allowed(job)
-        spot = None if ask in tight else state.place(pool, ask, mask & ~kept)
+        spot = None if ask in tight else state.place(pool, ask, ~kept)
         if spot is None:
-            if mask == ALL:
-                tight.add(ask)
+            tight.add(ask)
             if now_s + state.guess_s(job) > shadow_s:
                 continue
-            spot = state.place(pool, ask, mask)
+            spot = state.place(pool, ask, ALL)
             if spot is None:
-                if mask == ALL:
-                    closed.add(ask)
+                closed.add(ask)
                 continue
-        started.append(_start(state, now_s, job, spot))
+        started.append(starts.start(state, now_s, job, spot))
         if not pool.free_units and not pool.open:
             break
     return started
@@ -163,9 +158,7 @@ def _promised(state: State, pool: Pool, job: int, now_s: float) -> tuple[float, 
     return _NEVER, 0
 
 
-def _conservative(
-    state: State, pool: Pool, now_s: float, waiting: Iterator[int], allowed: Mask | None
-) -> list[Event]:
+def _conservative(state: State, pool: Pool, now_s: float, waiting: Iterator[int]) -> list[Event]:
     started: list[Event] = []
     profile = Profile(now_s, pool.free_units)
     for end_s, job in state.by_end[pool.name]:
@@ -178,9 +171,9 @@ def _conservative(
         units = ask.units or 1
         start_s = profile.earliest(units, guess)
         if start_s <= now_s:
-            spot = state.place(pool, ask, ALL if allowed is None else allowed(job))
+            spot = state.place(pool, ask, ALL)
             if spot is not None:
-                started.append(_start(state, now_s, job, spot))
+                started.append(starts.start(state, now_s, job, spot))
             else:  # enough is free, but in pieces: it is promised the next change
                 start_s = profile.earliest(units, guess, after_s=now_s)
         if start_s < _NEVER:
@@ -231,10 +224,3 @@ class Profile:
             self._times.insert(at, time_s)
             self._free.insert(at, self._free[at - 1])
         return at
-
-
-def _start(state: State, now_s: float, job: int, spot: Spot) -> Event:
-    nodes, part = spot
-    event = Event(time_s=now_s, kind=EventKind.START, job=job, nodes=nodes, part=part)
-    state.apply(event)
-    return event

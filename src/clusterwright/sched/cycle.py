@@ -7,20 +7,16 @@ Without backfill a queue stops at its first job that does not fit.
 """
 
 import heapq
-from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from clusterwright.model.event import Event, EventKind
 from clusterwright.model.job import Reason
-from clusterwright.model.quota import BROKEN_AFTER_S
-from clusterwright.sched import backfill, gates, victims
+from clusterwright.sched import backfill, gates, starts, victims
 from clusterwright.sched.line import Line, rank_of
 from clusterwright.sched.nodes import ALL, Ask, Pool, Spot
 from clusterwright.sched.progress import kept_s
 from clusterwright.sched.quotas import Tier
 from clusterwright.sched.state import State
-
-Mask = Callable[[int], int]
 
 
 @dataclass(slots=True)
@@ -35,10 +31,8 @@ class Decisions:
     """When time alone may change something: a begin, an end of patience or of a shield."""
 
 
-def cycle(
-    state: State, now_s: float, *, queues: Iterable[str] | None = None, allowed: Mask | None = None
-) -> Decisions:
-    """Start whatever can start now.
+def cycle(state: State, now_s: float) -> Decisions:
+    """Start whatever can start now in the pools that events have touched since the last cycle.
 
     Parameters
     ----------
@@ -46,10 +40,6 @@ def cycle(
         What waits, runs and is free; the decisions are applied to it.
     now_s
         Time of the decisions.
-    queues
-        Names of the pools to look at; absent, those that events have touched since the last cycle.
-    allowed
-        From a job to the mask of nodes that it may use; absent, all that take jobs.
 
     Returns
     -------
@@ -59,10 +49,10 @@ def cycle(
     found = Decisions()
     if state.timers or state.freed:
         _open_gates(state, now_s, found)
-    names = tuple(state.touched if queues is None else queues)
+    names = tuple(state.touched)
     state.touched.clear()
     for name in names:
-        _serve(state, state.pools[name], now_s, allowed, found)
+        _serve(state, state.pools[name], now_s, found)
     if state.timers:
         found.wake_s = min(found.wake_s, state.timers[0][0])
     return found
@@ -87,11 +77,11 @@ def _open_gates(state: State, now_s: float, found: Decisions) -> None:
             gates.close(state, job, reason)
 
 
-def _serve(state: State, pool: Pool, now_s: float, allowed: Mask | None, found: Decisions) -> None:
+def _serve(state: State, pool: Pool, now_s: float, found: Decisions) -> None:
     """Start what can start in one pool."""
     lines = state.lines_of[pool.name]
     if len(lines) == 1 and not state.shared:
-        _serve_one(state, lines[0], now_s, allowed, found)
+        _serve_one(state, lines[0], now_s, found)
         return
     heads = state.heads[pool.name]
     _refresh(state, pool, now_s)
@@ -105,11 +95,11 @@ def _serve(state: State, pool: Pool, now_s: float, allowed: Mask | None, found: 
         rank, line, ask = head
         job = line.head(now_s)
         assert job is not None  # an empty line has no head
-        spot = state.place(pool, ask, ALL if allowed is None else allowed(job))
+        spot = state.place(pool, ask, ALL)
         if spot is None and (state.shared or state.stops):
             spot = _make_way(state, line, job, now_s, found)
         if spot is not None:
-            _start(state, found, now_s, job, spot)
+            found.events.append(starts.start(state, now_s, job, spot))
             _refresh(state, pool, now_s)
             continue
         found.blocked.append(job)
@@ -123,27 +113,25 @@ def _serve(state: State, pool: Pool, now_s: float, allowed: Mask | None, found: 
     for line in aside:
         _enter(state, line, now_s)
     if policy.backfill != "none":
-        found.events += backfill.later_jobs(state, pool, now_s, allowed)
+        found.events += backfill.later_jobs(state, pool, now_s)
         _refresh(state, pool, now_s)
     _wake_for_patience(state, pool, now_s, found)
 
 
-def _serve_one(
-    state: State, line: Line, now_s: float, allowed: Mask | None, found: Decisions
-) -> None:
+def _serve_one(state: State, line: Line, now_s: float, found: Decisions) -> None:
     """Start what can start of the only line of a pool, where no head competes with it."""
     pool, policy = line.pool, state.policy
     while (job := line.head(now_s)) is not None:
         ask = state.ask(job)
-        spot = state.place(pool, ask, ALL if allowed is None else allowed(job))
+        spot = state.place(pool, ask, ALL)
         if spot is None and state.stops:
             spot = _make_way(state, line, job, now_s, found)
         if spot is None:
             found.blocked.append(job)
             if policy.backfill != "none":
-                found.events += backfill.later_jobs(state, pool, now_s, allowed)
+                found.events += backfill.later_jobs(state, pool, now_s)
             break
-        _start(state, found, now_s, job, spot)
+        found.events.append(starts.start(state, now_s, job, spot))
     state.stale[pool.name].clear()
     _wake_for_patience(state, pool, now_s, found)
 
@@ -196,36 +184,10 @@ def _enter(state: State, line: Line, now_s: float) -> None:
             heads.drop(line)  # it comes back when something of its queue, or above, ends
             return
         tier = line.account.claim(quanta)[0]
-        _watch(state, line, job, tier, now_s)
+        starts.watch(state, job, tier, now_s)
     if tier is not Tier.GUARANTEED and state.policy.patience_s is not None:
         tier = Tier.LATE if line.late(now_s) == job else tier
     heads.put(line, ask, rank_of(line, line.entries[job], tier, fair=state.fair))
-
-
-def _watch(state: State, line: Line, job: int, tier: Tier, now_s: float) -> None:
-    """Note since when the first job of a queue waits for what its guarantee covers."""
-    if tier is Tier.GUARANTEED:
-        state.owed_since.setdefault(job, now_s)
-        return
-    since_s = state.owed_since.pop(job, now_s)
-    if now_s - since_s > BROKEN_AFTER_S:
-        state.broken.append((line.name, now_s - since_s))
-
-
-def _start(
-    state: State,
-    found: Decisions,
-    now_s: float,
-    job: int,
-    spot: Spot,
-) -> None:
-    nodes, part = spot
-    since_s = state.owed_since.pop(job, now_s)
-    if now_s - since_s > BROKEN_AFTER_S:
-        state.broken.append((state.jobs[job].queue, now_s - since_s))
-    event = Event(now_s, EventKind.START, job, -1, nodes, part)
-    state.apply(event)
-    found.events.append(event)
 
 
 def _do(state: State, found: Decisions, event: Event) -> None:

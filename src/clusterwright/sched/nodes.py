@@ -97,13 +97,6 @@ class Pool:
         """Units of the largest node."""
         return max((kind.size for kind in self.kinds), default=0)
 
-    @property
-    def free_quanta(self) -> int:
-        """What is free on nodes that take jobs."""
-        closed = self.down | self.drained
-        spare = sum(free for free, bit, _ in self.open if not closed >> bit & 1)
-        return self.free_units * self.scale + spare
-
     def nodes(self) -> Iterator[int]:
         """Yield the numbers of the nodes."""
         for bit, kind in enumerate(self.kind_at):

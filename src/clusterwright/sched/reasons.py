@@ -108,7 +108,7 @@ def _lacking(state: State, line: Line, job: int, now_s: float) -> tuple[Reason, 
     wanted = _count(ask, pool)
     if ask.share or ask.units <= pool.free_units:
         if state.place(pool, ask, ALL) is not None:
-            return Reason.RESERVATION, f"{wanted} would fit on nodes that are kept for others"
+            return Reason.WAITING_FOR_RESOURCES, f"{wanted} are free; the next cycle decides"
         free = f"{pool.free_units} are free" if ask.units else "no accelerator has so much free"
         return Reason.TOPOLOGY_DOES_NOT_FIT, f"asks for {wanted}; {free}, but in pieces"
     out = pool.down | pool.drained

@@ -7,7 +7,7 @@ frozen picture for whoever must keep one.
 """
 
 from bisect import bisect_left, insort
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from clusterwright.errors import ClusterwrightError
@@ -200,11 +200,6 @@ class State:
     def quanta(self, job: int) -> int:
         """Return the quanta (cores, on nodes without accelerators) that a job asks for."""
         return self.ask(job).quanta(self.pool(job).scale)
-
-    def considered(self, queues: Iterable[str]) -> Iterable[Line]:
-        """Return the lines of some pools."""
-        for name in queues:
-            yield from self.lines_of[name]
 
     def num_waiting(self) -> int:
         """Return how many jobs wait, those that may not be considered yet among them."""

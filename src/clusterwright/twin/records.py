@@ -16,7 +16,6 @@ from clusterwright.twin.log import EventLog, Numbers
 
 Column = npt.NDArray[np.float64]
 Whole = npt.NDArray[np.int64]
-_RUNS = (EventKind.START, EventKind.RESIZE)
 _WAITS = (
     EventKind.SUBMIT,
     EventKind.HOLD,
@@ -82,7 +81,7 @@ class Records:
         kept_s: Column = columns["kept_s"][rows].astype(np.float64)
         last = np.append(job[1:] != job[:-1], True) if job.size else np.zeros(0, dtype=bool)
         until = np.where(last, end_s, np.append(time_s[1:], 0.0)) if job.size else time_s
-        ran = np.isin(kind, _RUNS)
+        ran = kind == EventKind.START
         waited = np.isin(kind, _WAITS)
         self.runs = _spans(job, time_s, until, quanta[rows], last, ran)
         self.waits = _spans(job, time_s, until, np.ones(job.size), last, waited)
