@@ -42,10 +42,11 @@ PYTHON = BINARIES / "python"
 STAMP = ENVIRONMENT / "made-from"
 LOCK = ROOT / "locks" / "python311-linux.txt"
 LOCK_HEADER = """\
-# Every package of the core and of the extras test, dev and docs, with the hashes of all its files.
+# Every package of the core and of the extras below, with the hashes of all its files:
+# test, dev, docs, ml, cpsat, postgres.
 # Resolved for Python 3.11 on Linux. Written by `python3 dev.py lock`; do not edit.
 """
-EXTRAS = ("test", "dev", "docs")
+EXTRAS = ("test", "dev", "docs", "ml", "cpsat", "postgres")
 FLOOR = (3, 11)
 MISSING = 3
 NO_TESTS = 5  # pytest's own code for a run that collected nothing
