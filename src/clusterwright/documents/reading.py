@@ -88,9 +88,15 @@ def _validated(value: Any, noun: type[T], places: Places, *, people: bool) -> tu
         found = reader.validate_json(json.dumps(value, ensure_ascii=True), context=context)
     except ValidationError as error:
         return None, faults_of(error, value, noun, places, people=people)  # type: ignore[return-value]  # faults say there is none
+    except InvalidInput as error:  # a noun that checks itself names its fields as people write them
+        return None, [_placed(fault, places) for fault in error.faults]  # type: ignore[return-value]  # as above
     except RecursionError:  # an alias of itself cannot occur, but a foreign value might nest
         return None, [places.fault((), "is nested too deep", "flatten it")]  # type: ignore[return-value]  # as above
     return found, []
+
+
+def _placed(fault: Fault, places: Places) -> Fault:
+    return places.fault(tuple(fault.path.split(".")), fault.message, fault.remedy)
 
 
 def _header_faults(value: Any, name: str, places: Places) -> list[Fault]:
