@@ -170,6 +170,13 @@ class State:
             self._node(event)
         return self
 
+    def expect(self, job: Job) -> int:
+        """Take note of a job that may come, on top of those given at first; return its index."""
+        assert isinstance(self.jobs, list)  # whoever adds jobs gives them as a list
+        self.jobs.append(job)
+        self._asks.append(None)
+        return len(self.jobs) - 1
+
     def left_s(self, job: int) -> float:
         """Return the work that a job has still to do."""
         return self.remaining.get(job, self.jobs[job].duration_s)
@@ -296,7 +303,11 @@ class State:
         least = 0
         if job.min_gpus_ratio is not None and units:
             least = max(1, round(job.min_gpus_ratio))
-        parts = (units, share, beside, memory, job.gpu_models, job.topology, least)
+        # On whole nodes the placement would do the same, and has a shorter way there.
+        each = units // job.num_nodes if job.num_nodes else 0
+        if all(kind.size == each for kind in pool.kinds):
+            each = 0
+        parts = (units, share, beside, memory, job.gpu_models, job.topology, least, each)
         found = self._shapes.get(parts)
         if found is None:
             found = self._shapes[parts] = Ask(*parts)
