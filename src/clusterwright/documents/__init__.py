@@ -9,7 +9,7 @@ from clusterwright.documents.describe import FieldInfo, fields, schema
 from clusterwright.documents.kinds import API_VERSION, TaggedByKey, WholeKey, kind
 from clusterwright.documents.places import Places
 from clusterwright.documents.reading import read, read_part, read_with_places
-from clusterwright.documents.writing import as_dict, dump
+from clusterwright.documents.writing import as_dict, dump, plain
 from clusterwright.documents.yaml12 import parse_yaml
 
 __all__ = [
@@ -23,6 +23,7 @@ __all__ = [
     "fields",
     "kind",
     "parse_yaml",
+    "plain",
     "read",
     "read_part",
     "read_with_places",

@@ -67,15 +67,18 @@ def read_with_places(
     return found, places
 
 
-def read_part(value: Any, noun: type[T], places: Places, *, people: bool = True) -> T:
+def read_part(value: Any, noun: type[T], places: Places | None = None, *, people: bool = True) -> T:
     """Return a noun from a parsed mapping without a header, such as one part of a list.
+
+    Without `places` the faults have paths alone, as those of a value that came over a wire.
 
     Raises
     ------
     InvalidInput
         With every fault at once; places are those of `value`'s own paths.
     """
-    found, faults = _validated(value, noun, places, people=people)
+    where = places if places is not None else Places(values={}, keys={})
+    found, faults = _validated(value, noun, where, people=people)
     if faults:
         raise InvalidInput(faults)
     return found
