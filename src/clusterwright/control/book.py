@@ -13,6 +13,7 @@ from clusterwright.control.entries import SCHEDULING, Entry
 from clusterwright.control.records import AttemptRecord, Record
 from clusterwright.engines import Attempt
 from clusterwright.model.centre import Centre
+from clusterwright.model.cluster import Cluster
 from clusterwright.model.event import Event, EventKind
 from clusterwright.sched import State, policy_of
 
@@ -26,7 +27,7 @@ class Book:
         self.time_s = 0.0
         self.epoch_s = 0.0
         self.centre = Centre()
-        self.state = State(self.centre.cluster, [], policy_of("fifo"), pooled=True)
+        self.state = State(Cluster(groups=()), [], policy_of("fifo"))
         self.devices = Devices(())
         self.jobs: dict[str, Record] = {}
         self.order: list[Record] = []  # by the scheduler's index

@@ -65,6 +65,7 @@ class Conductor:
         self.book = fold.book_of(journal.entries())
         self.clock = Clock(self.book.time_s)
         self.lock = threading.RLock()
+        self.deposed = False
         self.failure = ""  # why nothing can be written down; empty when all is well
         self.seen: Observation | None = None
         self.waiting: dict[Attempt, str] = {}
@@ -156,7 +157,8 @@ class Conductor:
     def _turn(self, asked: Sequence[_Asked], news: News | None) -> None:
         with self.lock:
             now_s = self.clock.now_s()
-            book, entries = self.book, []
+            book = self.book
+            entries: list[Entry] = []
             answers: list[tuple[Future[Sequence[Entry]], int, int]] = []
             for one in asked:
                 try:
@@ -179,7 +181,12 @@ class Conductor:
             work = self._work(entries, now_s)
             try:
                 written = self.journal.append(entries)
-            except (JournalUnwritable, Conflict) as error:
+            except JournalUnwritable as error:
+                self._start_over(str(error), asked)
+                return
+            except Conflict as error:  # another server has taken over: this one must do no more
+                self._stopping = True
+                self.deposed = True
                 self._start_over(str(error), asked)
                 return
             self.failure = ""
@@ -196,7 +203,8 @@ class Conductor:
 
     def _heard(self, news: News, now_s: float) -> list[Entry]:
         """Take note of what the engine sees, and of what jobs have left on disk."""
-        book, entries = self.book, []
+        book = self.book
+        entries: list[Entry] = []
         if news.out_of_reach != book.reach:
             body = {"reach": not news.out_of_reach, "message": news.out_of_reach}
             entries += self._applied([Entry(now_s, Fact.ENGINE, body=body)])
