@@ -178,9 +178,7 @@ def conducted(path, world, centre_=None):
 
 
 def job(name="train", gpus=4, nodes=1, **more):
-    return JobSpec(
-        name=name, command=("true",), gpus_per_node_ratio=gpus, num_nodes=nodes, **more
-    )
+    return JobSpec(name=name, command=("true",), gpus_per_node_ratio=gpus, num_nodes=nodes, **more)
 
 
 def submit(conductor, spec, who="ann"):

@@ -30,6 +30,7 @@ class Book:
         self.state = State(Cluster(groups=()), [], policy_of("fifo"))
         self.devices = Devices(())
         self.jobs: dict[str, Record] = {}
+        self.active: dict[str, Record] = {}  # jobs that are not through
         self.order: list[Record] = []  # by the scheduler's index
         self.node_names: tuple[str, ...] = ()
         self.node_index: dict[str, int] = {}
@@ -39,6 +40,7 @@ class Book:
         self.live: dict[Attempt, Record] = {}  # attempts that have not ended
         self.tokens: dict[str, Mapping[str, Any]] = {}
         self.reach = ""
+        self.keys: dict[tuple[str, str], tuple[str, str]] = {}  # who and key: digest and job
         self.arrays: dict[str, list[str]] = {}
         self.next_id = 1
 

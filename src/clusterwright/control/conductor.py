@@ -91,6 +91,11 @@ class Conductor:
         self._carrier.stop()
         self.engine.close()
 
+    @property
+    def stopped(self) -> bool:
+        """Return whether it conducts no more, or is about to."""
+        return self._stopping
+
     def ask(self, order: Order, *, timeout_s: float = 30.0) -> Sequence[Entry]:
         """Have an order carried out, and return its entries once they are written down.
 

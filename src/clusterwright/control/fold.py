@@ -86,9 +86,13 @@ def _add(book: Book, entry: Entry) -> None:
         array=body.get("array", ""),
         task=body.get("task"),
     )
+    if "key" in body:
+        key, digest = body["key"]
+        book.keys[entry.who, key] = (digest, record.array or record.job_id)
     if record.array:
         book.arrays.setdefault(record.array, []).append(record.job_id)
     book.jobs[entry.job] = record
+    book.active[entry.job] = record
     book.order.append(record)
     number = entry.job.partition("-")[0]
     book.next_id = max(book.next_id, int(number) + 1)
@@ -155,6 +159,7 @@ def _closed(book: Book, entry: Entry, record: Record) -> None:
     """Note that a job is gone for good."""
     cause = entry.body.get("cause", _CAUSES[SCHEDULING[entry.kind]])
     _release(book, record, entry.time_s, cause)
+    book.active.pop(record.job_id, None)
     _become(record, _STATES[cause], entry)
 
 
@@ -216,9 +221,7 @@ def _carry_over(book: Book, before: State, now_s: float) -> None:
     for names, kind in ((book.down, EventKind.NODE_FAIL), (book.drained, EventKind.DRAIN)):
         for name in names:
             book.state.apply(Event(now_s, kind, node=book.node_index[name]))
-    for record in book.order:
-        if record.state.is_final:
-            continue
+    for record in book.active.values():
         index = record.index
         if index in before.remaining:
             book.state.remaining[index] = before.remaining[index]

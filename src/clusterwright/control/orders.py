@@ -3,8 +3,11 @@
 An order that cannot be carried out raises before anything is written, with all that is wrong.
 """
 
-from collections.abc import Sequence
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 from clusterwright import documents
 from clusterwright.control.book import Book
@@ -42,9 +45,7 @@ def change_centre(book: Book, centre: Centre, now_s: float, who: str = "") -> li
     nodes = {name: group for group in centre.nodes for name in group.names}
     before = {name: group for group in book.centre.nodes for name in group.names}
     faults = []
-    for record in book.order:
-        if record.state.is_final:
-            continue
+    for record in book.active.values():
         if record.spec.queue not in queues:
             message = f"job {record.job_id} is in queue {record.spec.queue!r}, which would be gone"
             faults.append(Fault(path="queues", message=message, remedy="let it end first"))
@@ -61,26 +62,34 @@ def change_centre(book: Book, centre: Centre, now_s: float, who: str = "") -> li
     return [entry._replace(who=who) for entry in begin(centre, now_s)]
 
 
-def submit(book: Book, spec: JobSpec, now_s: float, who: str) -> list[Entry]:
+def submit(book: Book, spec: JobSpec, now_s: float, who: str, *, key: str = "") -> list[Entry]:
     """Submit a job, or every task of an array; the first entry's job names it.
+
+    With a `key` the same submission asked for again adds nothing: the entries are then empty, and
+    `book.keys` has the job.
 
     Raises
     ------
     InvalidInput
         With everything about it that this centre cannot take.
+    Conflict
+        If the key came with another job before.
     """
+    digest = _digest(documents.plain(spec)) if key else ""
+    if key and _repeats(book, who, key, digest):
+        return []
     spec = completed(spec)
     faults = list(faults_of(spec, book.centre))
     tasks = None
-    if spec.array is not None:
-        try:
-            tasks = tasks_of(spec.array)
-        except InvalidInput as error:
-            faults += error.faults
-    for name in spec.depends_on:
-        if name not in book.jobs and name not in book.arrays:
-            message = f"there is no job {name!r}"
-            faults.append(Fault(path="depends_on", message=message, remedy="name jobs by id"))
+    try:
+        tasks = None if spec.array is None else tasks_of(spec.array)
+    except InvalidInput as error:
+        faults += error.faults
+    faults += [
+        Fault(path="depends_on", message=f"there is no job {name!r}", remedy="name jobs by id")
+        for name in spec.depends_on
+        if name not in book.jobs and name not in book.arrays
+    ]
     if faults:
         raise InvalidInput(faults)
     depends = tuple(task for name in spec.depends_on for task in book.arrays.get(name, (name,)))
@@ -88,6 +97,8 @@ def submit(book: Book, spec: JobSpec, now_s: float, who: str) -> list[Entry]:
     body: dict[str, object] = {"spec": documents.plain(replace(spec, array=None))}
     if depends:
         body["depends_on"] = list(depends)
+    if key:
+        body["key"] = [key, digest]
     if tasks is None:
         return [Entry(now_s, "submit", number, body=body, who=who)]
     entries = []
@@ -274,6 +285,19 @@ def trial(book: Book, spec: JobSpec, now_s: float, who: str) -> Sequence[str]:
     )
     pool = book.state.line_of_queue[job.queue].pool
     return () if pool.could_hold(book.state.shape(job)) else ("no nodes here could ever hold it",)
+
+
+def _repeats(book: Book, who: str, key: str, digest: str) -> bool:
+    known = book.keys.get((who, key))
+    if known is not None and known[0] != digest:
+        msg = f"idempotency key {key!r} came with another job before; take a new one"
+        raise Conflict(msg)
+    return known is not None
+
+
+def _digest(plain: Mapping[str, Any]) -> str:
+    text = json.dumps(plain, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
 def _open(book: Book, job: str, done: str) -> list[Record]:
