@@ -15,6 +15,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from clusterwright.engines.local import processes, spool
 from clusterwright.engines.local.cgroups import Group, ours
@@ -24,8 +25,6 @@ ROUND_S = 2.0
 """How often it looks for orders by itself while something runs, should a wake-up be lost."""
 IDLE_ROUND_S = 60.0
 """How often it looks whether it is still wanted."""
-VERSION = 1
-"""Of the spool; an agent of another version is replaced once it is idle."""
 
 
 class Agent:
@@ -60,14 +59,14 @@ class Agent:
         for ignored in (signal.SIGINT, signal.SIGHUP):
             signal.signal(ignored, signal.SIG_IGN)
         config = spool.read(home / "node.json") or {}
-        self.free_cores = list(config.get("cores") or ())  # type: ignore[call-overload]
-        limits = self._make_group(str(config.get("tag")))
+        self.free_cores = list(config.get("cores") or ())
+        limits = self._make_group(config)
         # 3. Nothing of the agent before this one may live, nor start.
         while not self._end_the_past():
             time.sleep(0.05)
         # 4. Orders that name this agent may come from now on.
         self.identity = processes.identity(os.getpid())
-        about = {"id": self.identity, "version": VERSION, "limits": list(limits)}
+        about = {"id": self.identity, "version": spool.VERSION, "limits": list(limits)}
         about["cgroup"] = str(self.group.path) if self.group else ""
         spool.write(home / "agent.json", about)
         spool.poke(self.spool.wake)
@@ -130,9 +129,9 @@ class Agent:
             if name in self.parts:
                 self.parts[name].start()
 
-    def _may_start(self, name: str, order: dict[str, object]) -> bool:
+    def _may_start(self, name: str, order: dict[str, Any]) -> bool:
         """Claim the part of this node: whoever claims first has it, for ever."""
-        if order["agents"].get(self.node) != self.identity:  # type: ignore[attr-defined]  # JSON
+        if order["agents"].get(self.node) != self.identity:
             return False
         (self.spool.mine(self.node) / name).touch()
         claim = self.spool.claim(name, self.node)
@@ -145,11 +144,11 @@ class Agent:
         (self.spool.mine(self.node) / name).unlink(missing_ok=True)
         return False
 
-    def _make_group(self, tag: str) -> tuple[str, ...]:
-        here = ours()
+    def _make_group(self, config: dict[str, Any]) -> tuple[str, ...]:
+        here = ours() if config.get("cgroups") else None
         if here is None:
             return ()
-        centre = Group(here / f"clusterwright-{tag}")
+        centre = Group(here / f"clusterwright-{config['tag']}")
         group = Group(centre.path / self.node)
         if not centre.make():
             return ()
@@ -170,7 +169,7 @@ class Agent:
         names = spool.names(self.spool.mine(self.node))
         for name in names:
             status = spool.read(self.spool.status(name, self.node)) or {}
-            leaders += [(pid, start) for pid, start in status.get("tasks", ())]  # type: ignore[attr-defined]
+            leaders += [(pid, start) for pid, start in status.get("tasks", ())]
         if self.group:
             self.group.kill()
         members = self.group.members() if self.group else []
@@ -214,7 +213,9 @@ class Agent:
 
 
 def _complain(text: str) -> None:
-    sys.stderr.write(f"{time.strftime('%Y-%m-%dT%H:%M:%SZ', time.gmtime())} {text}\n")
+    # The log may lie on the very disk that is full.
+    with contextlib.suppress(OSError):
+        sys.stderr.write(f"{time.strftime('%Y-%m-%dT%H:%M:%SZ', time.gmtime())} {text}\n")
 
 
 def main(root: Path, node: str) -> None:

@@ -15,10 +15,13 @@ from clusterwright.engines.local.spool import Spool
 
 RESTART_S = 1.0
 """Shortest time between two starts of one node's agent."""
-KEPT = (
-    "PATH HOME USER LOGNAME SHELL LANG LANGUAGE TZ TMPDIR LD_LIBRARY_PATH VIRTUAL_ENV CUDA_HOME "
-    "CUDA_PATH SSL_CERT_FILE HTTP_PROXY HTTPS_PROXY NO_PROXY http_proxy https_proxy no_proxy"
-).split()
+KEPT = frozenset(
+    {
+        *("PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "LANGUAGE", "TZ", "TMPDIR"),
+        *("LD_LIBRARY_PATH", "VIRTUAL_ENV", "CUDA_HOME", "CUDA_PATH", "SSL_CERT_FILE"),
+        *("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy"),
+    }
+)
 """Variables of the server that agents and tasks get; no other, since some are secrets."""
 
 
@@ -30,12 +33,22 @@ class Agents:
         self._spool = place
         self._handles: dict[str, int] = {}
         self._dead: set[str] = set()
+        self._names: dict[str, tuple[tuple[int, int], str]] = {}
         self._started: dict[str, float] = {}
 
     def identity(self, node: str) -> str:
         """Return who a node's agent is; empty when it has none that is ready."""
-        name = str((spool.read(self._spool.node(node) / "agent.json") or {}).get("id", ""))
-        return name if name and self.alive(name) else ""
+        path = self._spool.node(node) / "agent.json"
+        try:
+            stat = path.stat()
+        except FileNotFoundError:
+            return ""
+        # It is written by renaming, so another file is another agent.
+        file = (stat.st_ino, stat.st_mtime_ns)
+        if self._names.get(node, ((0, 0), ""))[0] != file:
+            self._names[node] = (file, str((spool.read(path) or {}).get("id", "")))
+        name = self._names[node][1]
+        return name if self.alive(name) else ""
 
     def alive(self, identity: str) -> bool:
         """Return True while the process of an identity runs; once dead is dead for ever."""
@@ -118,7 +131,7 @@ class Agents:
         program = Path(boot.__file__).resolve()
         try:
             # It detaches by itself: what is waited for is gone within milliseconds.
-            return subprocess.Popen(
+            return subprocess.Popen(  # noqa: S603 - our own program
                 [sys.executable, "-I", "-S", str(program), str(self._spool.root), node],
                 stdin=subprocess.DEVNULL,
                 stdout=log,

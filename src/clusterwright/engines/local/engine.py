@@ -33,7 +33,7 @@ from clusterwright.engines.protocol import (
     Stop,
     Stream,
 )
-from clusterwright.errors import Conflict, InvalidInput, Fault, UnknownName
+from clusterwright.errors import Conflict, Fault, InvalidInput, UnknownName
 
 OPEN_PATIENCE_S = 10.0
 """How long `open` waits for agents to be ready; a node whose agent is late is down until then."""
@@ -52,7 +52,7 @@ def _at_the_door(
     """Tell what the machine refuses us as `OutOfReach`: a full disk, no more processes."""
 
     @functools.wraps(method)
-    def wrapped(self: "LocalEngine", *args: P.args, **kwargs: P.kwargs) -> R:
+    def wrapped(self: "LocalEngine", /, *args: P.args, **kwargs: P.kwargs) -> R:
         try:
             return method(self, *args, **kwargs)
         except OSError as error:
@@ -71,7 +71,12 @@ class LocalEngine:
     name = "local"
 
     def __init__(
-        self, root: Path, nodes: Sequence[LocalNode] = (), *, kill_after_s: float = 10.0
+        self,
+        root: Path,
+        nodes: Sequence[LocalNode] = (),
+        *,
+        kill_after_s: float = 10.0,
+        cgroups: bool = True,
     ) -> None:
         """Take where its files lie, and its nodes; nothing is touched before `open`.
 
@@ -83,6 +88,8 @@ class LocalEngine:
             Its nodes; none, this machine as it is.
         kill_after_s
             Time between TERM and KILL.
+        cgroups
+            False to leave control groups alone, where they are permitted.
         """
         found = tuple(nodes) or (this_machine(),)
         self.root = root.absolute()
@@ -90,6 +97,7 @@ class LocalEngine:
         if len(self.nodes) < len(found):
             raise InvalidInput([Fault(path="nodes", message="two nodes have one name")])
         self._kill_after_s = kill_after_s
+        self._cgroups = cgroups
         self._spool = spool.Spool(self.root)
         self._agents = Agents(self._spool)
         self._lock = self._ear = -1
@@ -106,7 +114,7 @@ class LocalEngine:
             places=True,
             devices=True,
             emulates=any(node.emulated for node in self.nodes.values()),
-            limits_memory=all("memory" in agent.get("limits", ()) for agent in agents),  # type: ignore[operator]  # JSON
+            limits_memory=all("memory" in agent.get("limits", ()) for agent in agents),
             measures_energy=any(
                 device.startswith("GPU-")
                 for node in self.nodes.values()
@@ -237,8 +245,8 @@ class LocalEngine:
         path = self._spool.stop(name)
         if not path.exists():
             spool.create(path, reason)
-        before = spool.read(path) or reason
-        if float(str(before["grace_s"])) > stop.grace_s:
+        before: dict[str, Any] = spool.read(path) or reason
+        if before["grace_s"] > stop.grace_s:
             spool.write(path, {**before, "grace_s": stop.grace_s})
         self._poke(name)
 
@@ -271,12 +279,16 @@ class LocalEngine:
 
     @_at_the_door
     def signal(self, attempt: Attempt, signal: str) -> None:
-        """Send a signal to the process group of every task."""
+        """Send a signal to every task's process group; under torchrun to the ranks that it made."""
         self._must_be_open()
         number = orders.signal_of(signal)
         name = orders.name_of(attempt)
         order = self._order(name) or {"nodes": ()}
         for node in order["nodes"]:
+            if order["launcher"] == "torchrun":
+                for worker in processes.workers(orders.marks(self._tag, name, node)):
+                    processes.send(worker, number)
+                continue
             status = spool.read(self._spool.status(name, node)) or {}
             for task in sight.running(status):
                 if processes.runs(task):
@@ -313,7 +325,7 @@ class LocalEngine:
     def log_path(self, attempt: Attempt, rank: int, stream: Stream) -> Path | None:
         """Return the file of a rank's output; under torchrun that of its node's one task."""
         name = orders.name_of(attempt)
-        order = self._order(name)
+        order = spool.read(self._spool.order(name))
         if order is None or order["void"] is not None:
             return None
         task = rank // order["ranks_per_task"]
@@ -326,7 +338,8 @@ class LocalEngine:
     def report_path(self, attempt: Attempt) -> Path | None:
         """Return the file in which the job reports steps."""
         name = orders.name_of(attempt)
-        return self._spool.attempt(name) / "report.jsonl" if self._order(name) else None
+        known = self._spool.order(name).exists()
+        return self._spool.attempt(name) / "report.jsonl" if known else None
 
     @_at_the_door
     def forget(self, attempts: Sequence[Attempt]) -> None:
@@ -421,24 +434,27 @@ class LocalEngine:
             for part in ("", "inbox", "mine"):
                 (self._spool.node(node.name) / part).mkdir(mode=0o700, exist_ok=True)
             cores, own = (own[: node.num_cpus], own[node.num_cpus :]) if binds else ([], own)
-            about = {"tag": self._tag, "cores": cores}
+            about = {"tag": self._tag, "cores": cores, "cgroups": self._cgroups}
             spool.write(self._spool.node(node.name) / "node.json", about)
 
     def _clear_orphans(self) -> None:
         """Take away what a server left that died before it could give its order."""
         for node in self.nodes:
-            for name in spool.names(self._spool.inbox(node)):
-                if self._order(name) is None:
+            for name in os.listdir(self._spool.inbox(node)):  # noqa: PTH208 - hidden ones too
+                if name.startswith(".") or self._order(name) is None:
                     (self._spool.inbox(node) / name).unlink(missing_ok=True)
         for name in spool.names(self._spool.live):
             if self._order(name) is None:
                 (self._spool.live / name).unlink(missing_ok=True)
 
     def _retire_others(self) -> None:
-        """End the agents of nodes that are no longer ours, unless something runs there."""
+        """End agents of another version, or of nodes no longer ours, unless something runs there."""
         for node in spool.names(self.root / "nodes"):
-            if node not in self.nodes and not spool.names(self._spool.mine(node)):
+            about = spool.read(self._spool.node(node) / "agent.json") or {}
+            strange = node not in self.nodes or about.get("version") != spool.VERSION
+            if strange and not spool.names(self._spool.mine(node)):
                 self._agents.end(node, signal.SIGTERM)
+                self._agents.await_end([node], OPEN_PATIENCE_S)
 
     def _start_agents(self) -> None:
         self._agents.start(self._wanted())
@@ -484,9 +500,7 @@ class LocalEngine:
 
     def _why_not(self, nodes: Sequence[str], agents: Mapping[str, str]) -> dict[str, Any] | None:
         down = [node for node in nodes if not agents[node]]
-        drained = [
-            node for node in nodes if (self._spool.node(node) / "drained.json").exists()
-        ]
+        drained = [node for node in nodes if (self._spool.node(node) / "drained.json").exists()]
         if not down and not drained:
             return None
         words = [f"node {node} is down" for node in down]
@@ -534,17 +548,13 @@ class LocalEngine:
             return True
         if lives:
             return False
-        marks = {
-            "CLUSTERWRIGHT_ENGINE": self._tag,
-            "CLUSTERWRIGHT_ATTEMPT": name,
-            "CLUSTERWRIGHT_NODE": node,
-        }
+        marks = orders.marks(self._tag, name, node)
         about = spool.read(self._spool.node(node) / "agent.json") or {}
         group = cgroups.Group(Path(str(about["cgroup"])) / name) if about.get("cgroup") else None
         if group is not None:
             group.kill()
         members = group.members() if group is not None else []
-        leaders = [(pid, start) for pid, start in status.get("tasks", ())]  # type: ignore[attr-defined]
+        leaders = [(pid, start) for pid, start in status.get("tasks", ())]
         if not processes.end(leaders, marks, members, patience_s=0.5):
             return False
         if group is not None:

@@ -1,13 +1,12 @@
 """Nodes of the local engine: this machine as it is, or several emulated on it."""
 
 import contextlib
+import importlib
 import os
 import re
 import socket
 from dataclasses import dataclass
 from typing import Any
-
-import psutil
 
 from clusterwright.errors import Fault, InvalidInput
 from clusterwright.model.jobspec import NAME
@@ -67,7 +66,7 @@ def this_machine() -> LocalNode:
         gpu_model=model,
         devices=tuple(devices),
         num_cpus=len(os.sched_getaffinity(0)),
-        memory_bytes=float(psutil.virtual_memory().total),
+        memory_bytes=_memory_bytes(),
     )
 
 
@@ -104,11 +103,15 @@ def emulated(
             num_gpus=gpus_per_node,
             gpu_model=gpu_model,
             num_cpus=cpus,
-            memory_bytes=float(psutil.virtual_memory().total) / num_nodes,
+            memory_bytes=_memory_bytes() / num_nodes,
             emulated=True,
         )
         for number in range(1, num_nodes + 1)
     )
+
+
+def _memory_bytes() -> float:
+    return float(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
 
 
 def _devices() -> tuple[list[str], str]:
@@ -116,8 +119,7 @@ def _devices() -> tuple[list[str], str]:
 
     A device in MIG mode counts by its slices, since it runs nothing as a whole.
     """
-    import pynvml
-
+    pynvml: Any = importlib.import_module("pynvml")  # it has no types
     try:
         pynvml.nvmlInit()
     except pynvml.NVMLError:

@@ -137,12 +137,22 @@ def order_of(
         "argv": _argv(spec.command, spec.args),
         "workdir": spec.workdir or str(job / "work"),
         "env": _common_env(launch, spool, tag),
+        "launcher": spec.launcher,
         "ranks_per_task": spec.ranks_per_node // per_node,
         "port": port,
         "time_limit_s": launch.time_limit_s,
         "signal": spec.checkpoint.signal,
         "grace_s": spec.checkpoint.grace_s,
         "kill_after_s": kill_after_s,
+    }
+
+
+def marks(tag: str, name: str, node: str) -> dict[str, str]:
+    """Return what all processes of an attempt's part of a node bear in their environment."""
+    return {
+        "CLUSTERWRIGHT_ENGINE": tag,
+        "CLUSTERWRIGHT_ATTEMPT": name,
+        "CLUSTERWRIGHT_NODE": node,
     }
 
 

@@ -37,6 +37,11 @@ class Part:
         self._order = order
         self._own = order["nodes"][agent.node]  # JSON, written by orders.py
         self._secrets = secrets
+        self._marks = {
+            "CLUSTERWRIGHT_ENGINE": order["env"]["CLUSTERWRIGHT_ENGINE"],
+            "CLUSTERWRIGHT_ATTEMPT": name,
+            "CLUSTERWRIGHT_NODE": agent.node,
+        }
         self._tasks: list[Task] = []
         self._peers: dict[int, str] = {}
         self._group: Group | None = None
@@ -199,11 +204,19 @@ class Part:
             self._limit_at = NEVER_S
             self._warned = any(task.code is None for task in self._tasks)
             if stop["signal"]:
-                self._signal(signal.Signals[f"SIG{stop['signal']}"])
+                self._warn(signal.Signals[f"SIG{stop['signal']}"])
             self._term_at = term_at
         elif self._term_at < NEVER_S:
             self._term_at = min(self._term_at, term_at)
         self._stop = stop
+
+    def _warn(self, number: int) -> None:
+        if self._order["launcher"] == "torchrun":
+            # A launcher would die of the signal; it is meant for the ranks that it made.
+            for worker in processes.workers(self._marks):
+                processes.send(worker, number)
+        else:
+            self._signal(number)
 
     def _signal(self, number: int) -> None:
         for task in self._tasks:
@@ -236,15 +249,10 @@ class Part:
         if leaders:
             if self._group:
                 self._group.kill()
-            marks = {
-                "CLUSTERWRIGHT_ENGINE": self._order["env"]["CLUSTERWRIGHT_ENGINE"],
-                "CLUSTERWRIGHT_ATTEMPT": self.name,
-                "CLUSTERWRIGHT_NODE": self._agent.node,
-            }
             members = self._group.members() if self._group else []
             # With a group its members are all there is; without one the machine is searched.
             left = members if self._group else [0]
-            if left and not processes.end(leaders, marks, members, patience_s=0.2):
+            if left and not processes.end(leaders, self._marks, members, patience_s=0.2):
                 self.again_in(0.2)
                 return
         self._write("ended")

@@ -1,4 +1,6 @@
-"""Processes told apart beyond doubt, found again, and ended. Standard library alone: agents load it.
+"""Processes told apart beyond doubt, found again, and ended.
+
+Standard library alone: agents load it.
 
 A process is its boot, its number and the tick it began at: numbers are used again, the three
 together are not.
@@ -8,7 +10,7 @@ import contextlib
 import os
 import signal
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 PROC = Path("/proc")
@@ -111,17 +113,22 @@ def leftovers(
     known = set(members)
     wanted = {f"{name}={value}".encode() for name, value in marks.items()}
     found = []
-    for entry in os.scandir(PROC):
-        if not entry.name.isdigit():
-            continue
-        pid = int(entry.name)
-        stat = fields(pid)
-        if stat is None or pid == os.getpid():
-            continue
-        here = (pid, int(stat[19]))
-        if pid in known or _in_session(here, int(stat[3]), tasks) or _bears(pid, wanted):
+    for here in _all():
+        session = int((fields(here[0]) or ["0"] * 4)[3])
+        if here[0] in known or _in_session(here, session, tasks) or _bears(here[0], wanted):
             found.append(here)
     return found
+
+
+def workers(marks: Mapping[str, str]) -> list[Process]:
+    """Return the processes that a launcher made ranks of: they have a LOCAL_RANK, it has none."""
+    wanted = {f"{name}={value}".encode() for name, value in marks.items()}
+    ranks = {}
+    for process in _all():
+        variables = _environ(process[0])
+        if wanted <= variables and any(one.startswith(b"LOCAL_RANK=") for one in variables):
+            ranks[process[0]] = process
+    return [one for one in ranks.values() if int((fields(one[0]) or ["", "0"])[1]) not in ranks]
 
 
 def end(
@@ -167,10 +174,22 @@ def _in_session(process: Process, session: int, tasks: Mapping[int, int]) -> boo
 
 
 def _bears(pid: int, wanted: set[bytes]) -> bool:
-    if not wanted:
-        return False
+    return bool(wanted) and wanted <= _environ(pid)
+
+
+def _environ(pid: int) -> set[bytes]:
+    """Return the environment that a process began with; nothing of another user's."""
     try:
-        found = (PROC / str(pid) / "environ").read_bytes()
+        return set((PROC / str(pid) / "environ").read_bytes().split(b"\0"))
     except OSError:
-        return False
-    return wanted <= set(found.split(b"\0"))
+        return set()
+
+
+def _all() -> Iterator[Process]:
+    """Yield every process that runs but this one."""
+    for name in os.listdir(PROC):  # noqa: PTH208 - names alone are wanted
+        if not name.isdigit() or int(name) == os.getpid():
+            continue
+        stat = fields(int(name))
+        if stat is not None:
+            yield int(name), int(stat[19])

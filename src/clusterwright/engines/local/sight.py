@@ -47,7 +47,7 @@ def see(
         for node in nodes
         if parts[node].get("lost")
         or (node in dead and node not in over)
-        or node in stop.get("nodes", ())  # type: ignore[operator]  # JSON, written by a part
+        or node in stop.get("nodes", ())
     )
     phase = _phase(place, name, nodes, over, dead, bool(stop))
     end = _end(parts, stop, lost) if phase is Phase.ENDED else None
@@ -56,7 +56,9 @@ def see(
         phase=phase,
         end=end,
         message=_message(stop, lost, end),
-        started_s=min((part["started_s"] for part in parts.values() if part.get("started_s")), default=None),
+        started_s=min(
+            (part["started_s"] for part in parts.values() if part.get("started_s")), default=None
+        ),
         ended_s=max(part["ended_s"] for part in parts.values()) if end else None,
         exit_codes=_codes(order, parts),
         nodes=tuple(nodes),
@@ -120,6 +122,7 @@ def _codes(order: Mapping[str, Any], parts: Mapping[str, Any]) -> tuple[int | No
 
 
 def running(part: Mapping[str, Any]) -> list[processes.Process]:
+    """Return the tasks of a part that had not ended when its status was written."""
     if part.get("phase") == "ended":
         return []
     pairs = zip(part.get("tasks", ()), part.get("codes", ()), strict=True)

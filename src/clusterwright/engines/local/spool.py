@@ -25,6 +25,10 @@ import json
 import os
 import stat
 from pathlib import Path
+from typing import Any
+
+VERSION = 1
+"""Of all of this; an agent of another version is replaced once it is idle."""
 
 _numbers = itertools.count()
 
@@ -120,7 +124,7 @@ def create(path: Path, value: object) -> bool:
     return True
 
 
-def read(path: Path) -> dict[str, object] | None:
+def read(path: Path) -> dict[str, Any] | None:
     """Return a document; None where there is none, or what the machine's own crash left of one."""
     try:
         value = json.loads(path.read_bytes())
@@ -132,7 +136,7 @@ def read(path: Path) -> dict[str, object] | None:
 def names(directory: Path) -> list[str]:
     """Return the names in a directory, sorted, without those still being written."""
     try:
-        return sorted(name for name in os.listdir(directory) if not name.startswith("."))  # noqa: PTH208 - agents poll it
+        return sorted(name for name in os.listdir(directory) if not name.startswith("."))  # noqa: PTH208 - names alone are wanted
     except FileNotFoundError:
         return []
 

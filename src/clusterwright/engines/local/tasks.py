@@ -138,7 +138,7 @@ def _become(
     setting: Setting,
     env: Mapping[str, str],
     cores: Sequence[int],
-    handles: tuple[int, int, int, int],
+    handles: Sequence[int],
     parent: int,
 ) -> None:
     """Turn this process into the program: it returns only by way of an error."""
