@@ -43,7 +43,9 @@ class _Asked:
 class Conductor:
     """Runs a centre: journal, book, engine."""
 
-    def __init__(self, journal: Journal, engine: Engine, root: Path) -> None:
+    def __init__(
+        self, journal: Journal, engine: Engine, root: Path, *, book: Book | None = None
+    ) -> None:
         """Read the journal back; nothing moves before `start`.
 
         Parameters
@@ -54,6 +56,8 @@ class Conductor:
             Carries decisions out.
         root
             Directory for what the centre gives to jobs.
+        book
+            What the journal comes to, where the caller has read it already.
 
         Raises
         ------
@@ -62,7 +66,7 @@ class Conductor:
         """
         self.journal, self.engine = journal, engine
         self.places = carry.Places(root)
-        self.book = fold.book_of(journal.entries())
+        self.book = book if book is not None else fold.book_of(journal.entries())
         self.clock = Clock(self.book.time_s)
         self.lock = threading.RLock()
         self.deposed = False
