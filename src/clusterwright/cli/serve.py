@@ -278,6 +278,7 @@ def _end_agents(state: Path) -> None:
 
     if (state / "engine").is_dir():
         engine = LocalEngine(state / "engine")
+        engine.open()
         engine.shut_down()
 
 

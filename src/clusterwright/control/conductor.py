@@ -270,6 +270,8 @@ class Conductor:
                 )
                 continue
             if known.asked_s is None:
+                # All before it has ended by now, so what is newest stays the newest.
+                entries += self._applied(watch.saved(book, self.places, [attempt], now_s))
                 body = {"attempt": attempt.number, "resume_from": record.checkpoint_path}
                 entries += self._applied([Entry(now_s, Fact.LAUNCH, record.job_id, body=body)])
             launches.append(carry.order(book, record, known, self.places, secrets))

@@ -195,6 +195,7 @@ def _listen(serving: Serving, conductor: Conductor) -> None:
         except OSError as error:
             msg = f"{serving.host}:{serving.port} cannot be listened on: {error.strerror}"
             raise Conflict(msg) from error
+        listener.listen(2048)  # whoever reads the file below may connect at once
         port = listener.getsockname()[1]
         scheme = "https" if serving.certificate is not None else "http"
         host = f"[{serving.host}]" if family == socket.AF_INET6 else serving.host
