@@ -27,7 +27,8 @@ flock -n 9 || wrong "a second task of one rank runs"
 dir=$CLUSTERWRIGHT_CHECKPOINT_DIR
 begin=0
 if [ "$RANK" = 0 ]; then
-  newest=$(ls -d "$dir"/step-*/complete.json 2>/dev/null | sed 's/.*step-0*\([0-9]*\).*/\1/' | sort -n | tail -1)
+  newest=$(ls -d "$dir"/step-*/complete.json 2>/dev/null \
+    | sed 's/.*step-0*\([0-9]*\).*/\1/' | sort -n | tail -1)
   told=${CLUSTERWRIGHT_RESUME_FROM##*step-}
   told=$(echo "$told" | sed 's/^0*//')
   [ "${newest:-0}" = "${told:-0}" ] || wrong "resumes from ${told:-0}, the newest is ${newest:-0}"
@@ -104,7 +105,9 @@ class Centre:
 
     def kill_task(self, rng):
         """Kill one task by -9; return whether there was one."""
-        tasks = [pid for pid in processes() if environ(pid).get(b"WRONG") == os.fsencode(self.wrong)]
+        tasks = [
+            pid for pid in processes() if environ(pid).get(b"WRONG") == os.fsencode(self.wrong)
+        ]
         return self._kill(rng, tasks)
 
     def kill_node(self, rng):
@@ -159,7 +162,7 @@ class Centre:
 
 def processes():
     """Return the processes of this machine."""
-    return [int(name) for name in os.listdir("/proc") if name.isdecimal()]
+    return [int(path.name) for path in Path("/proc").iterdir() if path.name.isdecimal()]
 
 
 def environ(pid):
@@ -178,7 +181,9 @@ def is_agent(pid, state):
         words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
     except OSError:
         return False
-    return any(word.endswith(b"boot.py") for word in words) and os.fsencode(state / "engine") in words
+    return (
+        any(word.endswith(b"boot.py") for word in words) and os.fsencode(state / "engine") in words
+    )
 
 
 def under_fire(root, *, kills, jobs, seed, pause_s=0.15):
