@@ -9,7 +9,7 @@ time that it is up, and what it draws above that in proportion to what is held o
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Literal
 
 from clusterwright.control.book import Book
@@ -17,6 +17,8 @@ from clusterwright.control.records import AttemptRecord, Record
 from clusterwright.model.centre import Nodes, Rates
 from clusterwright.units import SECONDS_PER_HOUR, Grams, Joules, Seconds, Usd
 
+OTHERS = "others"
+"""Name of what is summed because it is not to be shown."""
 By = Literal["job", "project", "queue", "owner"]
 
 
@@ -89,7 +91,7 @@ def statement(
     by
         What to sum by.
     keep
-        Projects to show; those of others are summed under `others`. Empty for all.
+        Projects to show; those of others are summed under `OTHERS`. Empty for all.
     """
     rates = book.centre.rates
     shown = set(keep)
@@ -99,7 +101,7 @@ def statement(
         mine = _of_job(book, record, since_s, until_s, rates, held)
         if mine is None:
             continue
-        name = _name(record, by) if not shown or record.spec.project in shown else "others"
+        name = _name(record, by) if not shown or record.spec.project in shown else OTHERS
         sums[name] = sums.get(name, Account(name=name)).plus(mine)
     idle, down, bill = _of_nodes(book, since_s, until_s, rates, held)
     overhead = _overhead(bill.energy_j, rates)
@@ -116,6 +118,11 @@ def of_job(book: Book, record: Record, now_s: float) -> Account:
     """Return the account of one job, from its submission to now."""
     found = _of_job(book, record, record.submit_s, now_s, book.centre.rates, {})
     return found if found is not None else Account(name=record.job_id, num_jobs=1)
+
+
+def rates_of(rates: Rates) -> Mapping[str, float]:
+    """Return the rates that accounts are made with, by name."""
+    return asdict(rates)
 
 
 def _of_job(

@@ -46,6 +46,8 @@ class Serving:
     """TLS certificate; absent, it speaks plain HTTP."""
     key: Path | None = None
     """Key of the certificate."""
+    open_metrics: bool = False
+    """Whether `/metrics` needs no token."""
     open_to_all: bool = False
     """The explicit word: listen beyond loopback without TLS."""
 
@@ -178,7 +180,7 @@ def _first_token(conductor: Conductor, path: Path) -> None:
 
 def _listen(serving: Serving, conductor: Conductor) -> None:
     config = uvicorn.Config(
-        create_app(conductor),
+        create_app(conductor, open_metrics=serving.open_metrics),
         log_config=None,
         access_log=False,
         ssl_certfile=serving.certificate,
