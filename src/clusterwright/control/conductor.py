@@ -273,7 +273,7 @@ class Conductor:
             record = book.jobs[attempt.job_id]
             known = record.attempts[attempt.number - 1]
             try:
-                secrets = carry.secrets_of(record)
+                secrets = carry.secrets_of(record, self.places)
             except LookupError as error:
                 entries += self._applied(
                     observe.never_started(book, attempt, str(error.args[0]), now_s)

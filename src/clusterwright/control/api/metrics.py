@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Iterable
 
 from fastapi import APIRouter, Request, Response
+from fastapi.responses import PlainTextResponse
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 from prometheus_client.core import (
     CounterMetricFamily,
@@ -27,7 +28,7 @@ router = APIRouter(tags=["health"])
 _WAITS_S = (1.0, 10.0, 60.0, 300.0, 1800.0, 3600.0, 4 * 3600.0, 86400.0)
 
 
-@router.get("/metrics")
+@router.get("/metrics", response_class=PlainTextResponse)
 async def metrics(request: Request, conductor: TheConductor, given: Bearer) -> Response:
     """Return every series of the centre; only a server told so shows them without a token."""
     if not request.app.state.open_metrics:
