@@ -56,6 +56,10 @@ class Spool:
         """Return the directory of an attempt."""
         return self.root / "attempts" / name
 
+    def job(self, job_id: str) -> Path:
+        """Return the directory of what a job keeps over all its attempts."""
+        return self.root / "jobs" / job_id
+
     def order(self, name: str) -> Path:
         """Return the order of an attempt."""
         return self.attempt(name) / "order.json"
