@@ -18,7 +18,7 @@ from tests.engines.driver import NODES
 from clusterwright.engines.local import LocalEngine
 
 ROOT = Path(__file__).parents[2]
-# A longer hunt: CLUSTERWRIGHT_TEST_KILLS=600 CLUSTERWRIGHT_TEST_SEED=1 pytest tests/engines -k killed
+# A longer hunt: CLUSTERWRIGHT_TEST_KILLS=200 CLUSTERWRIGHT_TEST_SEED=1 pytest -k killed
 NUM_KILLS = int(os.environ.get("CLUSTERWRIGHT_TEST_KILLS", "25"))
 SEED = int(os.environ.get("CLUSTERWRIGHT_TEST_SEED", "4711"))
 NUM_JOBS = max(6, NUM_KILLS // 4)
