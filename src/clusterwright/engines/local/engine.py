@@ -315,6 +315,7 @@ class LocalEngine:
         self._must_be_open()
         spool.write(self._home(node) / "down.json", {"reason": reason})
         self._agents.end(node, signal.SIGKILL)
+        self._agents.await_end([node], OPEN_PATIENCE_S)
 
     @_at_the_door
     def start_node(self, node: str) -> None:

@@ -1,6 +1,6 @@
 """A small server for tests that kill servers: keeps jobs going until all of them are through.
 
-    python -m tests.engines.driver ROOT FOLDER NUM_JOBS
+    python -m tests.engines.local.driver ROOT FOLDER NUM_JOBS
 
 Its journal is a file with one line for each attempt, written before the attempt is launched.
 """
@@ -15,7 +15,8 @@ from clusterwright.engines.local import LocalEngine, emulated
 from clusterwright.model.jobspec import JobSpec
 
 NODES = emulated(3, cpus_per_node=64)
-CGROUPS = os.environ.get("CLUSTERWRIGHT_TEST_CGROUPS") != "off"
+# Without them unless asked: that is the harder case.
+CGROUPS = os.environ.get("CLUSTERWRIGHT_TEST_CGROUPS") == "on"
 TASK = Path(__file__).parent / "counting_task.py"
 
 

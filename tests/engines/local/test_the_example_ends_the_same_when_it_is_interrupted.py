@@ -7,14 +7,14 @@ import sys
 from pathlib import Path
 
 import pytest
+from tests.engines.protocol_suite import ended, eventually
 
 from clusterwright import documents
 from clusterwright.engines import Attempt, End, Launch, Share, Stop, checkpoints, reports
 from clusterwright.engines.local import LocalEngine, emulated
 from clusterwright.model.jobspec import JobSpec
-from tests.engines.protocol_suite import ended, eventually
 
-EXAMPLE = Path(__file__).parents[2] / "examples" / "jobs" / "train-numpy"
+EXAMPLE = Path(__file__).parents[3] / "examples" / "jobs" / "train-numpy"
 NODES = emulated(2, cpus_per_node=2)
 STEPS = 60
 
