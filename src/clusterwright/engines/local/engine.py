@@ -25,7 +25,6 @@ from clusterwright.engines.protocol import (
     AttemptSeen,
     Capabilities,
     Launch,
-    NodeSeen,
     Observation,
     OutOfReach,
     Phase,
@@ -41,6 +40,9 @@ FENCE_PATIENCE_S = 1.0
 """How long one call of `fence` waits for agents to be through."""
 HUNG_S = 10.0
 """An agent that has not ended a fenced part after this long is killed itself."""
+
+LOOK_S = 0.005
+"""How often what is about to come is looked for. The FIFO is for `wait` alone to hear."""
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -65,7 +67,8 @@ def _at_the_door(
 class LocalEngine:
     """Runs jobs as processes on this machine, on one node or on several emulated ones.
 
-    It is meant for one thread; `log_path` and `report_path` may be called from any.
+    One thread may call `wait` while another calls all else; `log_path` and `report_path` may be
+    called from any.
     """
 
     name = "local"
@@ -134,20 +137,7 @@ class LocalEngine:
         """
         if self._lock >= 0:
             return
-        for directory in (self.root, self.root / "nodes", self.root / "attempts", self._spool.live):
-            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self.root.chmod(0o700)
-        lock = os.open(self.root / "engine.lock", os.O_RDWR | os.O_CREAT, 0o600)
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(lock)
-            message = f"{self.root} is in use by another server; stop that one first"
-            raise Conflict(message) from None
-        self._lock = lock
-        spool.create(self.root / "engine.json", {"tag": secrets.token_hex(6)})
-        self._tag = str((spool.read(self.root / "engine.json") or {})["tag"])
-        self._ear = spool.listen(self._spool.wake)
+        self._take_root()
         upkeep.describe_nodes(self._spool, self.nodes, self._tag, cgroups=self._cgroups)
         upkeep.clear_orphans(self._spool, self.nodes)
         upkeep.retire_others(self._spool, self.nodes, self._agents)
@@ -161,7 +151,10 @@ class LocalEngine:
         """Return every node, and every attempt that is not forgotten."""
         self._must_be_open()
         now = time.time()
-        seen = tuple(self._see_node(node) for node in self.nodes.values())
+        seen = tuple(
+            sight.see_node(self._spool, node, up=bool(self._agents.identity(name)))
+            for name, node in self.nodes.items()
+        )
         attempts = []
         for name in spool.names(self._spool.live):
             one = self._see(name)
@@ -279,7 +272,7 @@ class LocalEngine:
             if time.monotonic() >= deadline:
                 self._kill_hung(name, left, order)
                 return False
-            _await_any([self._ear], min(0.05, deadline - time.monotonic()))
+            time.sleep(LOOK_S)
 
     @_at_the_door
     def signal(self, attempt: Attempt, signal: str) -> None:
@@ -384,8 +377,15 @@ class LocalEngine:
 
     @_at_the_door
     def shut_down(self) -> None:
-        """End all agents, and with them every task; then let go."""
-        self._must_be_open()
+        """End all agents, and with them every task; then let go. It need not be open.
+
+        Raises
+        ------
+        Conflict
+            If another server has this root.
+        """
+        if self._lock < 0:
+            self._take_root()
         others = spool.names(self.root / "nodes")
         for node in others:
             self._agents.end(node, signal.SIGTERM)
@@ -398,32 +398,27 @@ class LocalEngine:
 
     # --- nodes
 
+    def _take_root(self) -> None:
+        for directory in (self.root, self.root / "nodes", self.root / "attempts", self._spool.live):
+            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.root.chmod(0o700)
+        lock = os.open(self.root / "engine.lock", os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(lock)
+            message = f"{self.root} is in use by another server; stop that one first"
+            raise Conflict(message) from None
+        self._lock = lock
+        spool.create(self.root / "engine.json", {"tag": secrets.token_hex(6)})
+        self._tag = str((spool.read(self.root / "engine.json") or {})["tag"])
+        self._ear = spool.listen(self._spool.wake)
+
     def _wanted(self) -> Iterator[str]:
         """Yield the nodes that should have an agent."""
         for node in self.nodes:
             if not (self._spool.node(node) / "down.json").exists():
                 yield node
-
-    def _see_node(self, node: LocalNode) -> NodeSeen:
-        home = self._spool.node(node.name)
-        up = bool(self._agents.identity(node.name))
-        down = spool.read(home / "down.json")
-        drained = spool.read(home / "drained.json")
-        reason = "" if up else "its agent died and is being started again"
-        if down is not None and not up:
-            reason = str(down.get("reason"))
-        elif drained is not None:
-            reason = str(drained.get("reason"))
-        return NodeSeen(
-            name=node.name,
-            up=up,
-            drained=drained is not None,
-            reason=reason,
-            num_gpus=node.num_gpus,
-            gpu_model=node.gpu_model,
-            num_cpus=node.num_cpus,
-            memory_bytes=node.memory_bytes,
-        )
 
     def _home(self, node: str) -> Path:
         self._must_be_open()
@@ -436,8 +431,7 @@ class LocalEngine:
         while time.monotonic() < deadline:
             if all(self._agents.identity(node) for node in nodes):
                 return
-            _await_any([self._ear], 0.02)
-            spool.hear(self._ear)
+            time.sleep(LOOK_S)
 
     # --- attempts
 
@@ -482,10 +476,3 @@ class LocalEngine:
     def _must_be_open(self) -> None:
         if self._lock < 0:
             raise OutOfReach("the local engine is not open; call open() first")
-
-
-def _await_any(handles: Sequence[int], timeout_s: float) -> None:
-    poll = select.poll()
-    for handle in handles:
-        poll.register(handle, select.POLLIN)
-    poll.poll(max(0.0, timeout_s) * 1000)
