@@ -323,7 +323,7 @@ class LocalEngine:
     def log_path(self, attempt: Attempt, rank: int, stream: Stream) -> Path | None:
         """Return the file of a rank's output; under torchrun that of its node's one task."""
         name = orders.name_of(attempt)
-        order = spool.read(self._spool.order(name))
+        order = fencing.order_of(self._spool, name)
         if order is None or order["void"] is not None:
             return None
         task = rank // order["ranks_per_task"]
@@ -439,7 +439,7 @@ class LocalEngine:
         found = self._orders.get(name)
         if found is None:
             # An order never changes, so to remember it is to remember nothing of what happens.
-            found = spool.read(self._spool.order(name))
+            found = fencing.order_of(self._spool, name)
             if found is not None:
                 self._orders[name] = found
         return found
