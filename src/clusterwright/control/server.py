@@ -46,6 +46,8 @@ class Serving:
     """TLS certificate; absent, it speaks plain HTTP."""
     key: Path | None = None
     """Key of the certificate."""
+    open_metrics: bool = False
+    """Whether `/metrics` needs no token."""
     open_to_all: bool = False
     """The explicit word: listen beyond loopback without TLS."""
 
@@ -178,7 +180,7 @@ def _first_token(conductor: Conductor, path: Path) -> None:
 
 def _listen(serving: Serving, conductor: Conductor) -> None:
     config = uvicorn.Config(
-        create_app(conductor),
+        create_app(conductor, open_metrics=serving.open_metrics),
         log_config=None,
         access_log=False,
         ssl_certfile=serving.certificate,
@@ -195,6 +197,7 @@ def _listen(serving: Serving, conductor: Conductor) -> None:
         except OSError as error:
             msg = f"{serving.host}:{serving.port} cannot be listened on: {error.strerror}"
             raise Conflict(msg) from error
+        listener.listen(2048)  # whoever reads the file below may connect at once
         port = listener.getsockname()[1]
         scheme = "https" if serving.certificate is not None else "http"
         host = f"[{serving.host}]" if family == socket.AF_INET6 else serving.host

@@ -30,10 +30,10 @@ async def conductor_of(request: Request) -> Conductor:
     return found
 
 
-async def caller_of(
-    request: Request,
-    given: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)],
-) -> Caller:
+Bearer = Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
+
+
+async def caller_of(request: Request, given: Bearer) -> Caller:
     """Return who asks.
 
     Raises
