@@ -4,8 +4,8 @@
 
 Each round starts the same command by hand (`subprocess`), as a job of one task, and as a gang of
 two nodes with two tasks each, one after the other, so that a slow minute falls on all of them. Time
-runs from the call until the task's first line has arrived, and for ends from the word that lets the
-task go until the engine's `observe` shows its end.
+runs from the call until the task's first line has arrived, and for ends from that line until the
+engine's `observe` shows the end.
 """
 
 from __future__ import annotations
@@ -181,7 +181,7 @@ def written(
             *rows,
             "",
             f"Opening the engine with two new agents took {1000 * bench.open_s:.0f} ms. An agent "
-            f"held {memory_mb:.1f} MB; both took {100 * idle_fraction:.2f} % of one core while idle.",
+            f"held {memory_mb:.1f} MB; idle, both took {100 * idle_fraction:.2f} % of one core.",
             "",
         ]
     )

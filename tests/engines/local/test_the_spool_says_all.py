@@ -3,11 +3,12 @@
 import json
 import os
 import signal
+import threading
 import time
 from pathlib import Path
 
 import pytest
-from tests.engines.local.conftest import NODES
+from tests.engines.local.conftest import NODES, LocalRig
 from tests.engines.protocol_suite import (
     STAY,
     STUBBORN,
@@ -21,7 +22,7 @@ from tests.engines.protocol_suite import (
     until,
 )
 
-from clusterwright.engines import End, OutOfReach, Phase, Refused, Stop
+from clusterwright.engines import Attempt, End, OutOfReach, Phase, Refused, Stop
 from clusterwright.engines.local import LocalEngine, engine, spool
 from clusterwright.errors import Conflict
 
@@ -227,7 +228,7 @@ def test_what_left_its_session_is_ended_with_the_attempt(rig):
 
 
 def attempt(rig, number):
-    return order(rig, "exit 0").attempt.__class__(rig.job_id, number)
+    return Attempt(rig.job_id, number)
 
 
 def test_an_order_for_a_node_that_takes_none_ends_as_a_failure_of_the_node(rig):
@@ -245,6 +246,68 @@ def test_an_order_for_a_node_that_takes_none_ends_as_a_failure_of_the_node(rig):
     seen = ended(rig, launch.attempt)
     assert (seen.end, seen.lost_nodes) == (End.NODE_FAIL, rig.nodes[1:])
     assert not lines(rig.folder / "ran")
+
+
+def test_an_order_that_a_crash_of_the_machine_tore_counts_as_a_failure_of_the_node(rig):
+    launch = order(rig, RAN)
+    rig.engine.launch(launch)
+    ended(rig, launch.attempt)
+    (rig.root / "attempts" / str(launch.attempt) / "order.json").write_text('{"attempt": {"jo')
+    rig.restart()
+    assert find(rig.engine.observe(), launch.attempt).end is End.NODE_FAIL
+    rig.engine.launch(launch)
+    assert rig.engine.fence(launch.attempt)
+    assert lines(rig.folder / "ran") == ["once"]
+
+
+def test_one_thread_waits_while_another_asks(rig):
+    stop, failures = threading.Event(), []
+
+    def listen():
+        while not stop.is_set():
+            try:
+                rig.engine.wait(0.05)
+            except Exception as error:
+                failures.append(error)
+
+    ear = threading.Thread(target=listen)
+    ear.start()
+    try:
+        for number in range(1, 11):
+            launch = order(rig, "exit 0", num_nodes=2, attempt=attempt(rig, number))
+            rig.engine.launch(launch)
+            if number == 5:
+                os.kill(agent_pid(rig, rig.nodes[0]), signal.SIGKILL)
+            deadline = time.monotonic() + rig.patience_s
+            while not rig.engine.fence(launch.attempt):
+                assert time.monotonic() < deadline
+            assert find(rig.engine.observe(), launch.attempt).phase is Phase.ENDED
+    finally:
+        stop.set()
+        ear.join()
+    assert not failures
+
+
+def test_shutting_down_ends_all_that_runs_and_needs_no_open_engine(tmp_path):
+    root, folder = tmp_path / "engine", tmp_path / "seen"
+    folder.mkdir()
+    engine = LocalEngine(root, NODES, cgroups=False)
+    engine.open()
+    rig = LocalRig(root=root, engine=engine, cgroups=False, folder=folder, job_id="7")
+    child = "setsid sh -c 'while :; do touch \"$FOLDER/child\"; sleep 0.02; done' & "
+    launch = order(rig, child + STAY, num_nodes=2)
+    running(rig, launch)
+    engine.close()
+    pids = [agent_pid(rig, node) for node in rig.nodes]
+    LocalEngine(root, NODES[:1]).shut_down()
+    assert not [pid for pid in pids if b"boot.py" in command(pid)]
+    (folder / "child").unlink(missing_ok=True)
+    rig.restart()
+    try:
+        assert not (folder / "child").exists()
+        assert find(rig.engine.observe(), launch.attempt).end is End.NODE_FAIL
+    finally:
+        rig.engine.shut_down()
 
 
 def files_with(root, text):
