@@ -139,8 +139,7 @@ class Agent:
             return False
         (self.spool.mine(self.node) / name).touch()
         claim = self.spool.claim(name, self.node)
-        # Not synced: after a crash of the machine no agent of that boot is there to start it.
-        if spool.create(claim, {"agent": self.identity}, sync=False):
+        if spool.create(claim, {"agent": self.identity}):
             return True
         # Ours from before, when a full disk kept us from going on: nothing has been started.
         ours_already = (spool.read(claim) or {}).get("agent") == self.identity

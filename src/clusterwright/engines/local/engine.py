@@ -217,7 +217,9 @@ class LocalEngine:
                 spool.write(self._spool.inbox(node) / name, dict(order.secrets), sync=False)
         (self._spool.live / name).touch(0o600)
         spool.create(self._spool.order(name), document)
+        # Agents make ready while the order goes to disk, and begin once it is there.
         self._poke(name)
+        spool.settle(self._spool.order(name))
 
     @_at_the_door
     def stop(self, attempt: Attempt, stop: Stop) -> None:

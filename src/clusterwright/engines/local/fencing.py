@@ -30,6 +30,7 @@ def bury(place: Spool, attempt: Attempt, name: str) -> None:
     spool.create(
         place.order(name), _void(attempt, End.NOT_STARTED, "fenced before it was launched")
     )
+    spool.settle(place.order(name))
 
 
 def _void(attempt: Attempt, end: End, why: str) -> dict[str, Any]:
@@ -67,10 +68,7 @@ def end_part(place: Spool, agents: Agents, order: Mapping[str, Any], node: str) 
 def _nobody_began(place: Spool, name: str, node: str) -> bool:
     """Claim a part for nobody; False when its agent was first."""
     claim = place.claim(name, node)
-    return (
-        spool.create(claim, {"agent": ""}, sync=False)
-        or (spool.read(claim) or {}).get("agent") == ""
-    )
+    return spool.create(claim, {"agent": ""}) or (spool.read(claim) or {}).get("agent") == ""
 
 
 def _end_left(

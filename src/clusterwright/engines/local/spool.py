@@ -117,25 +117,30 @@ def write(path: Path, value: object, *, sync: bool = True) -> None:
         os.close(handle)
 
 
-def create(path: Path, value: object, *, sync: bool = True) -> bool:
+def create(path: Path, value: object) -> bool:
     """Put a JSON document where nothing is yet; return False when something is.
 
-    Its contents and its name are on disk when this returns. They go there in one commit, after the
-    name is there: should the machine itself crash in between, what it leaves may be torn.
+    Only `settle` makes it last: should the machine itself crash before, it may be torn or gone.
     """
     fresh, handle = _beside(path, value)
+    os.close(handle)
     try:
         path.hardlink_to(fresh)
-        fresh.unlink()
-        if sync:
-            os.fsync(handle)
-            _sync_directory(path.parent)
     except FileExistsError:
         return False
     finally:
         fresh.unlink(missing_ok=True)
-        os.close(handle)
     return True
+
+
+def settle(path: Path) -> None:
+    """Make a file and its name last beyond a crash of the machine."""
+    for place, flags in ((path, os.O_RDONLY), (path.parent, os.O_RDONLY | os.O_DIRECTORY)):
+        handle = os.open(place, flags)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
 
 
 def read(path: Path) -> dict[str, Any] | None:
@@ -190,14 +195,6 @@ def hear(handle: int) -> bool:
         while os.read(handle, 4096):
             heard = True
     return heard
-
-
-def _sync_directory(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def _beside(path: Path, value: object) -> tuple[Path, int]:
