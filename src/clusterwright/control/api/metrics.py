@@ -125,7 +125,7 @@ def _nodes(book: Book) -> Iterable[Metric]:
         counts["allocated", group.gpu_model] += used  # type: ignore[assignment]  # shares count
         rest = "down" if away or name in book.drained else "idle"
         counts[rest, group.gpu_model] += group.num_gpus - used  # type: ignore[assignment]  # as above
-        share = held * rates.busy_fraction + (1 - held) * rates.idle_fraction
+        share = held * accounts.busy_of(rates) + (1 - held) * accounts.idle_of(rates)
         power.add_metric([name], 0.0 if away else group.power_w * share)
     for labels, count in sorted(counts.items()):
         gpus.add_metric(list(labels), count)
