@@ -110,9 +110,9 @@ def steps(
     launch = block.launch_f + block.launch_b
     twice = again * (block.gemm_f + block.attention_f + block.stream_f + block.launch_f)
     twice = twice + some * block.attention_f
-    twice = twice + np.where(layout.recompute == 1, layout.recomputed, 0.0) * (
-        stack.selective * block.gemm_f
-    )
+    # Where products are chosen one by one, all that is cheaper than a product is done again.
+    chosen = np.where((layout.recompute == 1) & (stack.selective > 0), layout.recomputed, 0.0)
+    twice = twice + chosen * (stack.selective * block.gemm_f + block.stream_f)
     tp_all = block.tp_f * (1.0 + again) + block.tp_b
     ep_all = block.ep_f * (1.0 + again) + block.ep_b
     cp_all = block.cp_f * (1.0 + again) + block.cp_b
@@ -133,9 +133,11 @@ def steps(
     extra = model.predicted * one
     slowest = np.maximum(inner * one, last * one + vocab + extra)
     all_once = model.layers * one + vocab + extra
-    pp_send = _stage_message_s(model, machine, stack, layout)
-    pp_all = np.where(layout.pp > 1, 2.0 * layout.chunks * pp_send * micro, 0.0)
-    pp = pp_all * (1.0 - stack.pp_hidden)
+    # Schedules without interleaving wait for each message; so does what fills and drains any.
+    pp_send = np.where(layout.pp > 1, _stage_message_s(model, machine, stack, layout), 0.0)
+    pp_steady = 2.0 * layout.chunks * pp_send * micro
+    pp_all = pp_steady + 2.0 * (layout.pp - 1.0) * pp_send
+    pp = pp_all - np.where(layout.chunks > 1, stack.pp_hidden, 0.0) * pp_steady
     others = np.maximum(all_once - slowest, 0.0)
     fill = others / layout.chunks
     # Weight gradients, a third of the work, fill the bubble of the zero-bubble schedule.
@@ -236,6 +238,8 @@ def _parameters_s(
     )
     exposed = np.maximum(traffic - window, stack.contention * traffic)
     held_parameters = inner * (common + spread) + tables
+    copied = np.where(whole, micro * stack.copied_bytes * held_parameters, 0.0)
+    exposed = exposed + copied / machine.memory_bytes_per_s
     mine = held_parameters / np.where(layout.zero_stage >= 1, sharded, 1.0)
     update = mine * _UPDATE_BYTES / machine.memory_bytes_per_s
     away = layout.offload * mine * 16.0 / _HOST_BYTES_PER_S
