@@ -177,10 +177,15 @@ def _stage_message_s(
         machine.scaleup_bytes_per_s * stack.scaleup_fraction,
     )
     latency = np.where(far, machine.scaleout_latency_s, machine.scaleup_latency_s)
-    # Each tensor-parallel rank sends its share; the receiver gathers them over the scale-up links.
+    # Each tensor-parallel rank sends its share; the receivers gather them over the scale-up links
+    # unless the sequence lies in such shares anyway.
     size = tokens_of(model, layout) * model.hidden * 2.0
-    size = size * (stack.pp_whole + (1.0 - stack.pp_whole) / layout.tp)
-    return np.asarray(latency + size / bandwidth)
+    shared = 1.0 - stack.pp_whole
+    sent = size * (stack.pp_whole + shared / layout.tp)
+    near, near_latency, _ = reach(machine, stack, layout.tp, np.asarray(1.0))
+    gathered = collectives.all_gather_s(layout.tp, size, near, near_latency)
+    gathered = np.where(layout.sequence_parallel > 0, 0.0, shared * gathered)
+    return np.asarray(latency + sent / bandwidth + gathered)
 
 
 def _parameters_s(
