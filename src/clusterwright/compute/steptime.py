@@ -201,8 +201,8 @@ def _parameters_s(
     common, spread = counts.block_parameters(model)
     common = common / layout.tp
     spread = spread / (layout.ep * layout.expert_tp)
-    tables = counts.vocabulary_parameters(model) / layout.tp
-    tables = tables * np.where((layout.pp == 1) & (model.tied == 0), 2.0, 1.0)
+    table = counts.vocabulary_parameters(model) / layout.tp
+    tables = table * np.where((layout.pp == 1) & (model.tied == 0), 2.0, 1.0)
     replicas = layout.dp * layout.cp
     sharded = np.minimum(layout.shard, replicas)
 
@@ -243,6 +243,14 @@ def _parameters_s(
     )
     exposed = np.maximum(traffic - window, stack.contention * traffic)
     held_parameters = inner * (common + spread) + tables
+    # The first stage and the last keep one table where input and output share it: its gradients are
+    # summed once the pipeline has drained.
+    far = layout.tp * replicas * np.maximum(layout.pp - 1.0, 1.0)
+    between, latency, _ = reach(machine, stack, np.asarray(2.0), far)
+    shared = collectives.all_reduce_ring_s(
+        np.asarray(2.0), table * layout.grad_bytes, between, latency
+    )
+    exposed = exposed + np.where((layout.pp > 1) & (model.tied > 0), shared, 0.0)
     copied = np.where(whole, micro * stack.copied_bytes * held_parameters, 0.0)
     exposed = exposed + copied / machine.memory_bytes_per_s
     mine = held_parameters / np.where(layout.zero_stage >= 1, sharded, 1.0)
