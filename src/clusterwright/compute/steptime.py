@@ -250,10 +250,10 @@ def _parameters_s(
     shared = collectives.all_reduce_ring_s(
         np.asarray(2.0), table * layout.grad_bytes, between, latency
     )
-    exposed = exposed + np.where((layout.pp > 1) & (model.tied > 0), shared, 0.0)
+    alone = np.where((layout.pp > 1) & (model.tied > 0), shared, 0.0)
     copied = np.where(whole, micro * stack.copied_bytes * held_parameters, 0.0)
-    exposed = exposed + copied / machine.memory_bytes_per_s
+    alone = alone + copied / machine.memory_bytes_per_s
     mine = held_parameters / np.where(layout.zero_stage >= 1, sharded, 1.0)
     update = mine * _UPDATE_BYTES / machine.memory_bytes_per_s
     away = layout.offload * mine * 16.0 / _HOST_BYTES_PER_S
-    return np.asarray(traffic), np.asarray(exposed), np.asarray(update + away)
+    return np.asarray(traffic + alone), np.asarray(exposed + alone), np.asarray(update + away)
