@@ -7,7 +7,7 @@ the weights.
 
 Source of the division of work: Korthikanti et al., "Reducing Activation Recomputation in Large
 Transformer Models", 2022, sections 4 and 5; of experts: Megatron Core's mixture layer as described
-in its documentation.
+in its documentation; of gathering in narrow formats: Transformer Engine, LayerNormLinear.
 """
 
 from dataclasses import dataclass
@@ -47,7 +47,7 @@ once turned for the gradient of the weights. Forward inputs are cast, backward g
 _BACKWARD_KERNELS = 2.7
 """Launches of a backward pass over those of a forward one. Counted in the first Megatron line: a
 product of the forward pass is two and a sum of the bias's gradient, a norm three, a product of
-scores two, anything else one; each of twelve parameters adds its gradient. 43 after 16."""
+scores two, anything else one; each of twelve parameters adds its gradient. Some 43 after 16."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

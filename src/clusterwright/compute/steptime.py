@@ -6,8 +6,10 @@ Legend: m micro-batches of one data-parallel rank, p stages, v chunks of layers 
          + what gradient reduction, parameter gathering and update leave exposed
 
 Source of the interleaved bubble: Narayanan et al., "Efficient Large-Scale Language Model Training
-on GPU Clusters", 2021, section 2.2; of the zero-bubble schedule: Qi et al., "Zero Bubble Pipeline
-Parallelism", 2023, table 1.
+on GPU Clusters", 2021, section 2.2, and of messages in shares: section 4.1; of the zero-bubble
+schedule: Qi et al., "Zero Bubble Pipeline Parallelism", 2023, table 1; of which messages hide:
+Megatron Core, `overlap_p2p_comm`, off without interleaving; of what is repeated where products are
+chosen: PyTorch's selective activation checkpointing as torchtitan uses it (decision 0024).
 """
 
 from dataclasses import dataclass, fields
