@@ -141,9 +141,7 @@ class Centre:
             self.process.wait(timeout=60)
         from clusterwright.engines.local import LocalEngine
 
-        engine = LocalEngine(self.state / "engine")
-        engine.open()
-        engine.shut_down()
+        LocalEngine(self.state / "engine").shut_down()
 
     def job(self, number, rng):
         """Return a job of the load: a gang or a single task that saves its work."""

@@ -17,6 +17,8 @@ RATES = Rates(
     energy_usd_per_j=0.1 / 3.6e6,
     carbon_g_per_j=400 / 3.6e6,
     pue_ratio=1.3,
+    idle_fraction=0.3,
+    busy_fraction=0.85,
 )
 FIGURES = ("gpu_s", "cpu_s", "energy_j", "cost_usd", "carbon_g")
 

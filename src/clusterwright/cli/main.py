@@ -234,8 +234,8 @@ COMMANDS: Sequence[tuple[str, str, str]] = (
     ),
     (
         "demo",
-        "Plan the worked case, run its month in the twin and show the report.",
-        "clusterwright demo\nclusterwright demo --out demo-out -q",
+        "Plan the worked case, prove it in the twin, then run a real gang and kill a node.",
+        "clusterwright demo\nclusterwright demo --out demo-out --no-live -q",
     ),
     (
         "completion",

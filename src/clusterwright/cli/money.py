@@ -175,7 +175,7 @@ def _focus(one: dict[str, Any], status: dict[str, Any], by: By) -> dict[str, Any
 def _look(centre: client.Client) -> dict[str, Any]:
     nodes, queues = centre.nodes(), centre.queues()
     jobs = [job for _, job in zip(range(20), centre.jobs(active=True, limit=20), strict=False)]
-    used = sum(float(node.get("num_gpus_used", node.get("num_cpus_used", 0))) for node in nodes)
+    used = sum(_used(node) for node in nodes)
     gpus = sum(node["num_gpus"] for node in nodes)
     return {
         "num_nodes": len(nodes),
@@ -212,3 +212,8 @@ def _text(spec: dict[str, Any]) -> str:
         for job in spec["jobs"]
     ]
     return "\n".join(lines)
+
+
+def _used(node: dict[str, Any]) -> float:
+    found: float = node["num_gpus_used"] if "num_gpus_used" in node else node["num_cpus_used"]
+    return found

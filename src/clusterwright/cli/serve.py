@@ -4,7 +4,6 @@ import json
 import logging
 import os
 import signal
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -112,9 +111,9 @@ def up(
         _log_to_stderr(verbose=common.verbose)
         serve(serving, wanted)
         return ExitCode.OK
-    found = _running(state)
+    found = running(state)
     if found is None:
-        found = _in_background(serving, wanted)
+        found = in_background(serving, wanted)
     elif wanted is not None:
         msg = f"a centre runs from {state} already ({found['url']}); `clusterwright down` ends it"
         raise Conflict(msg)
@@ -152,7 +151,7 @@ def down(
     """
     common = common or Common()
     state = (state_dir or client.where("data") / "centre").absolute()
-    found = _running(state)
+    found = running(state)
     if found is None:
         if jobs:
             _end_agents(state)
@@ -168,7 +167,7 @@ def down(
                 time.sleep(0.1)
     os.kill(found["pid"], signal.SIGTERM)
     end = time.monotonic() + _DOWN_S
-    while _running(state) is not None:
+    while running(state) is not None:
         if time.monotonic() > end:
             msg = f"the server (process {found['pid']}) has not ended after {_DOWN_S:.0f} s"
             raise Conflict(msg)
@@ -224,7 +223,7 @@ def _centre(
     return found
 
 
-def _in_background(serving: "Serving", wanted: Centre | None) -> dict[str, Any]:
+def in_background(serving: "Serving", wanted: Centre | None) -> dict[str, Any]:
     """Start the server in a session of its own, and return where it is once it is ready."""
     state = serving.state_dir
     state.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -241,28 +240,31 @@ def _in_background(serving: "Serving", wanted: Centre | None) -> dict[str, Any]:
         path.write_text(documents.dump(wanted))
         words += ["--file", str(path)]
     log = state / "server.log"
-    with log.open("ab") as output:
-        process = subprocess.Popen(  # noqa: S603 - our own program with our own words
-            words,
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=output,
-            start_new_session=True,
-            cwd="/",
-        )
+    # Not through `subprocess`, which warns of a child that outlives its parent, as this one must.
+    child = os.posix_spawn(
+        sys.executable,
+        words,
+        os.environ,
+        file_actions=[
+            (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+            (os.POSIX_SPAWN_OPEN, 1, str(log), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600),
+            (os.POSIX_SPAWN_DUP2, 1, 2),
+        ],
+        setsid=True,
+    )
     end = time.monotonic() + _READY_S
     while time.monotonic() < end:
-        found = _running(state)
-        if found is not None and found["pid"] == process.pid:
+        found = running(state)
+        if found is not None and found["pid"] == child:
             return found
-        if process.poll() is not None:
+        if os.waitpid(child, os.WNOHANG)[0]:
             break
         time.sleep(0.03)
     tail = log.read_text(errors="replace").strip().splitlines()[-5:]
     raise TargetMissing("the server did not start:\n" + "\n".join(tail))
 
 
-def _running(state: Path) -> dict[str, Any] | None:
+def running(state: Path) -> dict[str, Any] | None:
     """Return process and URL of the server of a state directory; None when none runs."""
     try:
         found = json.loads((state / "server.json").read_text())
@@ -279,9 +281,7 @@ def _end_agents(state: Path) -> None:
     from clusterwright.engines.local import LocalEngine
 
     if (state / "engine").is_dir():
-        engine = LocalEngine(state / "engine")
-        engine.open()
-        engine.shut_down()
+        LocalEngine(state / "engine").shut_down()
 
 
 def _log_to_stderr(*, verbose: bool) -> None:

@@ -161,7 +161,7 @@ def _of_attempt(
         group = book.group_of(share.node)
         part = _part(group, share.gpus, share.gpu_fraction, share.num_cpus)
         held[share.node] = held.get(share.node, 0.0) + part * lasts_s
-        joules += group.power_w * rates.busy_fraction * part * lasts_s
+        joules += group.power_w * busy_of(rates) * part * lasts_s
         if group.num_gpus:
             gpus += len(share.gpus) * share.gpu_fraction
         else:
@@ -181,8 +181,8 @@ def _of_nodes(
         away_s = math.fsum(_overlap(*span, since_s, until_s) for span in away)
         holds_s = held.get(name, 0.0)
         free_s = max(0.0, there_s - away_s - holds_s)
-        idle_j = group.power_w * rates.idle_fraction * free_s
-        busy_j = group.power_w * rates.busy_fraction * holds_s
+        idle_j = group.power_w * idle_of(rates) * free_s
+        busy_j = group.power_w * busy_of(rates) * holds_s
         idle = idle.plus(_of_time(group, free_s, idle_j, rates))
         # Away is what is neither held nor idle, so that the parts sum to the whole.
         down = down.plus(_of_time(group, max(0.0, there_s - holds_s - free_s), 0.0, rates))
@@ -244,3 +244,13 @@ def _name(record: Record, by: By) -> str:
 def _natural(name: str) -> tuple[int, str]:
     head = name.partition("-")[0]
     return (int(head), name) if head.isdecimal() else (0, name)
+
+
+def busy_of(rates: Rates) -> float:
+    """Return the draw of a busy node; all of it where nobody says."""
+    return 1.0 if rates.busy_fraction is None else rates.busy_fraction
+
+
+def idle_of(rates: Rates) -> float:
+    """Return the draw of an idle node; all of it where nobody says."""
+    return 1.0 if rates.idle_fraction is None else rates.idle_fraction

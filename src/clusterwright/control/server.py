@@ -18,6 +18,7 @@ from pathlib import Path
 
 import uvicorn
 
+from clusterwright.catalog import load
 from clusterwright.control import auth, fold, orders
 from clusterwright.control.api import create_app
 from clusterwright.control.conductor import Conductor
@@ -26,6 +27,7 @@ from clusterwright.engines import Engine, NodeSeen
 from clusterwright.engines.local import LocalEngine, LocalNode, this_machine
 from clusterwright.errors import Conflict, UsageError
 from clusterwright.model.centre import Centre, Nodes
+from clusterwright.units import Fraction
 
 _log = logging.getLogger(__name__)
 
@@ -99,7 +101,7 @@ def serve(serving: Serving, centre: Centre | None) -> None:
         conductor = Conductor(journal, engine, state / "work", book=book)
         conductor.start()
         try:
-            wanted = found_nodes(wanted, engine)
+            wanted = with_draws(found_nodes(wanted, engine))
             conductor.ask(lambda book, now_s: orders.change_centre(book, wanted, now_s))
             _first_token(conductor, state / "token")
             _listen(serving, conductor)
@@ -122,6 +124,21 @@ def found_nodes(centre: Centre, engine: Engine) -> Centre:
         return centre
     seen = engine.observe().nodes
     return replace(centre, nodes=tuple(_grouped(seen)))
+
+
+def with_draws(centre: Centre) -> Centre:
+    """Return a centre whose rates say what nodes draw: the catalogue's shares where it does not."""
+    rates = centre.rates
+    if rates.idle_fraction is not None and rates.busy_fraction is not None:
+        return centre
+    parts = load()
+    idle, busy = rates.idle_fraction, rates.busy_fraction
+    rates = replace(
+        rates,
+        idle_fraction=parts.default("plan.idle_power", Fraction) if idle is None else idle,
+        busy_fraction=parts.default("plan.busy_power", Fraction) if busy is None else busy,
+    )
+    return replace(centre, rates=rates)
 
 
 def _local_nodes(centre: Centre) -> Sequence[LocalNode]:

@@ -1,7 +1,9 @@
 """What every route needs: the conductor, who asks, and the bodies that documents come in."""
 
+import asyncio
 import json
 import time
+from collections.abc import Callable, Sequence
 from typing import Annotated, Any, TypeVar
 
 from fastapi import Depends, Request
@@ -12,11 +14,12 @@ from clusterwright.control import auth, orders
 from clusterwright.control.api.problems import Changed, NotThere
 from clusterwright.control.auth import Caller
 from clusterwright.control.book import Book
-from clusterwright.control.conductor import Conductor
+from clusterwright.control.conductor import Conductor, Order, View
 from clusterwright.control.records import Record
 from clusterwright.errors import Fault, InvalidInput
 
 T = TypeVar("T")
+R = TypeVar("R")
 MOST_BYTES = 1_000_000
 """Longest body that is read."""
 
@@ -42,12 +45,28 @@ async def caller_of(request: Request, given: Bearer) -> Caller:
         If there is no token that holds.
     """
     conductor = await conductor_of(request)
-    with conductor.reading() as book:
-        return auth.caller(book, given.credentials if given else None, time.time())
+    # Without the lock: one lookup in a dictionary, which a turn of the loop only adds to or drops
+    # from, and which every request needs.
+    return auth.caller(conductor.book, given.credentials if given else None, time.time())
 
 
 TheConductor = Annotated[Conductor, Depends(conductor_of)]
 TheCaller = Annotated[Caller, Depends(caller_of)]
+
+
+async def looked(conductor: Conductor, look: Callable[[Book, float], R]) -> R:
+    """Return what a reader makes of the book, without holding up other requests."""
+
+    def read() -> R:
+        with conductor.reading() as book:
+            return look(book, conductor.clock.now_s())
+
+    return await asyncio.to_thread(read)
+
+
+async def asked(conductor: Conductor, order: Order, view: View) -> Any:
+    """Have an order carried out, and return its view once it is written down."""
+    return await asyncio.wrap_future(conductor.ask_later(order, view))
 
 
 def records_of(book: Book, caller: Caller, job: str) -> list[Record]:
@@ -165,6 +184,8 @@ def whole(body: dict[str, Any], key: str, low: int, high: int) -> int:
         If it is missing, no whole number, or out of range.
     """
     value = body.get(key)
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)  # JSON does not tell 5 from 5.0
     if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
         message = f"{value!r} is no whole number from {low:,} to {high:,}"
         raise InvalidInput([Fault(file="body", path=key, message=message)])
@@ -184,6 +205,23 @@ def text_in(body: dict[str, Any], key: str, *, most: int = 1000, absent: str = "
         message = f"is no text of at most {most:,} characters"
         raise InvalidInput([Fault(file="body", path=key, message=message)])
     return value
+
+
+def name_in(body: dict[str, Any], key: str, known: Sequence[str] = ()) -> str:
+    """Return a text of a body that must be there, and must be one of those known.
+
+    Raises
+    ------
+    InvalidInput
+        If it is missing, empty or none of them.
+    """
+    found = text_in(body, key, most=100)
+    if known and found not in known:
+        message = f"{found!r} is none of {', '.join(known)}"
+        raise InvalidInput([Fault(file="body", path=key, message=message)])
+    if not found.strip():
+        raise InvalidInput([Fault(file="body", path=key, message="is missing")])
+    return found
 
 
 async def reason(request: Request) -> str:

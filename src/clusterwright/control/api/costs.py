@@ -14,6 +14,7 @@ from clusterwright.errors import Fault, InvalidInput
 
 router = APIRouter(prefix="/api/v1", tags=["accounts"])
 _REST = ("idle", "down", "overhead", "bill")
+_MOMENT: dict[str, Any] = {"format": "date-time"}
 _LATEST_S = 1e11  # a time beyond this is a mistake of units
 
 
@@ -22,8 +23,13 @@ async def list_accounts(
     conductor: TheConductor,
     caller: TheCaller,
     by: By = "project",
-    since: Annotated[str | None, Query(description="RFC 3339; absent, the beginning.")] = None,
-    until: Annotated[str | None, Query(description="RFC 3339; absent, now.")] = None,
+    since: Annotated[
+        str | None,
+        Query(description="RFC 3339; absent, the beginning.", json_schema_extra=_MOMENT),
+    ] = None,
+    until: Annotated[
+        str | None, Query(description="RFC 3339; absent, now.", json_schema_extra=_MOMENT)
+    ] = None,
 ) -> dict[str, Any]:
     """List what jobs, projects, queues or owners held and what that came to.
 

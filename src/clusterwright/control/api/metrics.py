@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Iterable
 
 from fastapi import APIRouter, Request, Response
+from fastapi.responses import PlainTextResponse
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 from prometheus_client.core import (
     CounterMetricFamily,
@@ -27,7 +28,7 @@ router = APIRouter(tags=["health"])
 _WAITS_S = (1.0, 10.0, 60.0, 300.0, 1800.0, 3600.0, 4 * 3600.0, 86400.0)
 
 
-@router.get("/metrics")
+@router.get("/metrics", response_class=PlainTextResponse)
 async def metrics(request: Request, conductor: TheConductor, given: Bearer) -> Response:
     """Return every series of the centre; only a server told so shows them without a token."""
     if not request.app.state.open_metrics:
@@ -124,7 +125,7 @@ def _nodes(book: Book) -> Iterable[Metric]:
         counts["allocated", group.gpu_model] += used  # type: ignore[assignment]  # shares count
         rest = "down" if away or name in book.drained else "idle"
         counts[rest, group.gpu_model] += group.num_gpus - used  # type: ignore[assignment]  # as above
-        share = held * rates.busy_fraction + (1 - held) * rates.idle_fraction
+        share = held * accounts.busy_of(rates) + (1 - held) * accounts.idle_of(rates)
         power.add_metric([name], 0.0 if away else group.power_w * share)
     for labels, count in sorted(counts.items()):
         gpus.add_metric(list(labels), count)
