@@ -40,7 +40,7 @@ class Server:
             fill(self.state, queued)
         words = [sys.executable, "-m", "clusterwright", "up", "--foreground"]
         words += ["--listen", "127.0.0.1:0", "--state-dir", str(self.state)]
-        words += ["--nodes", str(nodes), "--gpus-per-node", str(gpus)]
+        words += [] if queued else ["--nodes", str(nodes), "--gpus-per-node", str(gpus)]
         log = os.open(Path(self.folder.name) / "log", os.O_WRONLY | os.O_CREAT, 0o600)
         self.pid = os.posix_spawn(
             sys.executable,
