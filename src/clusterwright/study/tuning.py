@@ -1,0 +1,270 @@
+"""The search for a policy: a race over windows of the period searched, then steps from its best.
+
+Every window is a run of the twin, and runs are what the budget counts. Candidates that fill the
+space race window by window, the better half going on. From the best of them the search goes to the
+best of its neighbours, each dropped at the first window after which it is behind, as long as that
+helps and the budget lasts; what is left of the budget fills the space again.
+
+Runs are asked for in batches whose contents do not depend on how many are made at a time.
+"""
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from clusterwright.study.bench import Task
+from clusterwright.study.space import Candidate, Grid, Point, changes
+from clusterwright.study.wishes import Measured, Wishes
+from clusterwright.units import Fraction, Ratio
+
+Runner = Callable[[Sequence[Task]], Sequence[Measured]]
+
+_RACED: Fraction = 0.6  # of the budget goes to the first race; the rest to steps from its best
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """How a trial stands over the windows that it ran."""
+
+    excess_ratio: Ratio
+    """By how much it misses the limits, all of them in all windows together."""
+    cost: float
+    """Mean of the objective over the windows, so that less is better."""
+
+    @property
+    def key(self) -> tuple[float, float]:
+        """What is compared: limits first."""
+        return self.excess_ratio, self.cost
+
+
+@dataclass(slots=True, kw_only=True)
+class Trial:
+    """A candidate, and what it came to so far."""
+
+    number: int
+    """In which order it came up, from 0."""
+    origin: str
+    """Where it came from: start, named, filling or step."""
+    candidate: Candidate
+    """What was tried."""
+    point: Point | None
+    """Where it stands in the grid; None for a start that the space does not hold."""
+    measured: list[Measured] = field(default_factory=list)
+    """Figures by window, in the order of the race."""
+
+    def standing(self, wishes: Wishes, start: "Trial", num_windows: int | None = None) -> Standing:
+        """Return how it stands over the first windows of the race; over all that it ran."""
+        ran = self.measured[:num_windows]
+        pairs = list(zip(ran, start.measured, strict=False))
+        return Standing(
+            excess_ratio=math.fsum(wishes.excess_ratio(one, base) for one, base in pairs),
+            cost=math.fsum(wishes.objective.cost(one) for one in ran) / len(ran),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Search:
+    """What a search found."""
+
+    trials: tuple[Trial, ...]
+    """All that was tried, the start first."""
+    num_runs: int
+    """Runs that it took."""
+    best: Trial | None
+    """The best that holds all limits in all windows; None if there is none."""
+    chosen: Trial | None
+    """The one with the fewest changes that is as good within one standard error."""
+    nearest: Trial
+    """The one that misses the limits least."""
+
+
+class Searcher:
+    """One search, from its start to what it chose."""
+
+    def __init__(
+        self,
+        grid: Grid,
+        wishes: Wishes,
+        *,
+        num_windows: int,
+        budget: int,
+        seed: int,
+        run: Runner,
+        told: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        """Prepare a search.
+
+        Parameters
+        ----------
+        grid
+            What is searched.
+        wishes
+            What for.
+        num_windows
+            Windows; the last one is run first, for it is nearest to what comes.
+        budget
+            Runs that may be made.
+        seed
+            Seed of the points that fill the space, and of the order of neighbours.
+        run
+            Makes runs.
+        told
+            Told how it goes.
+        """
+        self._grid, self._wishes, self._run, self._told = grid, wishes, run, told
+        self._windows = tuple(range(num_windows))[::-1]
+        self._left = self._budget = budget
+        self._rng = np.random.default_rng(seed)
+        self._seen: set[Candidate] = set()
+        self.trials: list[Trial] = []
+
+    def search(self, named: Iterable[Candidate]) -> Search:
+        """Search, with candidates by name among the first; the budget covers the start at least."""
+        start = self._trial("start", self._grid.start, self._grid.point_of(self._grid.start))
+        self._advance([start], len(self._windows))
+        points = [point for one in named if (point := self._grid.point_of(one)) is not None]
+        first = self._fresh("named", points, len(points))
+        self._race([*first, *self._filling(int(_RACED * self._affordable()) - len(first))])
+        while self._left > 0:
+            leader = self._leader()
+            if self._step(leader) or self._left <= 0:
+                continue
+            more = self._filling(self._affordable())
+            if not more:
+                break
+            self._race(more)
+        return self._found()
+
+    def _race(self, trials: Sequence[Trial]) -> None:
+        """Run trials window by window, the better half going on."""
+        for rung in range(1, len(self._windows) + 1):
+            trials = self._advance(trials, rung)
+            if not trials:
+                return
+            ranked = sorted(trials, key=lambda one: (self._standing(one).key, one.number))
+            if rung < len(self._windows):
+                trials = ranked[: math.ceil(len(ranked) / 2)]
+            self._tell(rung)
+
+    def _step(self, leader: Trial) -> bool:
+        """Try the neighbours of a trial; return whether one of them is better."""
+        if leader.point is None:
+            return False
+        points = list(self._grid.neighbours(leader.point))
+        order = self._rng.permutation(len(points))
+        fresh = self._fresh("step", (points[i] for i in order), self._affordable())
+        for rung in range(1, len(self._windows) + 1):
+            fresh = [
+                one
+                for one in self._advance(fresh, rung)
+                if self._standing(one).key < self._standing(leader, rung).key
+            ]
+        self._tell(len(self._windows))
+        return bool(fresh)
+
+    def _affordable(self) -> int:
+        """Return how many trials the budget starts, if half of them go on at each window."""
+        return max(1, int(self._left / sum(0.5**i for i in range(len(self._windows)))))
+
+    def _filling(self, count: int) -> list[Trial]:
+        """Return trials that fill the space, fewer where it has not so many new ones."""
+        found: list[Trial] = []
+        for _ in range(8):  # points that come to the same candidate are drawn again
+            if len(found) >= count:
+                break
+            points = self._grid.filling(count - len(found), self._rng)
+            found += self._fresh("filling", points, count - len(found))
+        return found
+
+    def _fresh(self, origin: str, points: Iterable[Point], most: int) -> list[Trial]:
+        found: list[Trial] = []
+        for point in points:
+            candidate = self._grid.candidate(point)
+            if len(found) < most and candidate not in self._seen:
+                found.append(self._trial(origin, candidate, point))
+        return found
+
+    def _trial(self, origin: str, candidate: Candidate, point: Point | None) -> Trial:
+        self._seen.add(candidate)
+        return Trial(number=len(self._seen) - 1, origin=origin, candidate=candidate, point=point)
+
+    def _advance(self, trials: Sequence[Trial], rung: int) -> list[Trial]:
+        """Run trials on the windows up to a rung; return those for which the budget lasted."""
+        tasks: list[tuple[Trial, Task]] = []
+        done: list[Trial] = []
+        for trial in trials:
+            missing = self._windows[len(trial.measured) : rung]
+            if len(missing) > self._left:
+                break
+            self._left -= len(missing)
+            tasks += [(trial, Task(candidate=trial.candidate, period=w)) for w in missing]
+            done.append(trial)
+        for (trial, _), measured in zip(tasks, self._run([task for _, task in tasks]), strict=True):
+            if not trial.measured:
+                self.trials.append(trial)
+            trial.measured.append(measured)
+        return done
+
+    def _standing(self, trial: Trial, num_windows: int | None = None) -> Standing:
+        return trial.standing(self._wishes, self.trials[0], num_windows)
+
+    def _whole(self) -> list[Trial]:
+        return [one for one in self.trials if len(one.measured) == len(self._windows)]
+
+    def _leader(self) -> Trial:
+        inside = [one for one in self._whole() if one.point is not None] or self._whole()
+        return min(inside, key=lambda one: (self._standing(one).key, one.number))
+
+    def _found(self) -> Search:
+        leader = self._leader()
+        holds = leader.point is not None and self._standing(leader).excess_ratio == 0
+        best = leader if holds else None
+        return Search(
+            trials=tuple(sorted(self.trials, key=lambda one: one.number)),
+            num_runs=self._budget - self._left,
+            best=best,
+            chosen=None if best is None else self._simplest(best),
+            nearest=leader,
+        )
+
+    def _simplest(self, best: Trial) -> Trial:
+        """Return the trial with the fewest changes that is as good within one standard error."""
+        fair = [
+            one
+            for one in self._whole()
+            if one is best
+            or (
+                one.point is not None
+                and self._standing(one).excess_ratio == 0
+                and self._as_good(one, best)
+            )
+        ]
+        return min(
+            fair,
+            key=lambda one: (
+                len(changes(one.candidate, self._grid.start)),
+                self._standing(one).cost,
+                one.number,
+            ),
+        )
+
+    def _as_good(self, one: Trial, best: Trial) -> bool:
+        cost = self._wishes.objective.cost
+        behind = np.array(
+            [cost(a) - cost(b) for a, b in zip(one.measured, best.measured, strict=True)]
+        )
+        if behind.size < 2:
+            return bool(behind.mean() <= 0)
+        error = behind.std(ddof=1) / math.sqrt(behind.size)
+        # A single window that differs is behind by exactly one error: that is no tie.
+        return bool(behind.mean() <= 0 or behind.mean() < error * (1 - 1e-9))
+
+    def _tell(self, rung: int) -> None:
+        leader = self._leader()
+        value = abs(self._standing(leader).cost)
+        self._told(
+            f"{self._budget - self._left} of {self._budget} runs, window {rung} of "
+            f"{len(self._windows)}: {self._wishes.objective.text} {value:,.6g} at best"
+        )
