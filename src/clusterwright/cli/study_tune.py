@@ -97,7 +97,7 @@ def tune(
     guess: Guess = "order",
     space_file: Annotated[FileName | None, Parameter(name="--space")] = None,
     against: str = _NAMED,
-    budget: int = 60,
+    budget: int = 100,
     seed: int = 0,
     processes: int = 1,
     out: Annotated[str | None, Parameter(name="--out")] = None,

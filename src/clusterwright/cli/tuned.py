@@ -117,7 +117,7 @@ class Result:
         lines += _table(
             [
                 {
-                    "trial": row["number"],
+                    "trial": f"{row['number']}{', chosen' if row['chosen'] else ''}",
                     self.wishes.objective.text: f"{row['objective']:,.6g}",
                     "windows": row["num_windows"],
                     "misses": row["misses"],

@@ -1,8 +1,9 @@
 """Where candidates are tried: periods of a trace, each run in the twin with what was known then.
 
-A period begins with empty nodes and ends when all of its jobs are through. Estimates of its jobs
-are learned from what had ended before it began, in a run of the policy started from: a trace does
-not say how long its jobs waited on these nodes.
+A period ends when all of its jobs are through. Estimates of its jobs are learned from what had
+ended before it began, in a run of the policy started from: a trace does not say how long its jobs
+waited on these nodes. From that run a window also takes what waits and runs when it begins; whole
+periods begin with empty nodes, as `simulate` does.
 """
 
 import math
@@ -23,6 +24,8 @@ from clusterwright.study.space import Candidate, Facts, aged_key
 from clusterwright.study.wishes import Measured, measured_of
 from clusterwright.twin import Outcome, Power, Setting
 from clusterwright.units import SECONDS_PER_DAY, Seconds
+
+_SETTLED_S: Seconds = 1.0  # after it what ran before has its place again
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -217,11 +220,11 @@ def prepare(
     whole = period_of(before, (), from_s=begin_s, to_s=from_s)
     past = replace(bench, periods=(whole,)).past(Task(candidate=start, period=0), before)
     first, *others = cut(past, to_s=from_s, count=windows)
-    searched = tuple(one for one in others if one.jobs)
+    searched = tuple(with_backlog(one, past) for one in others if one.jobs)
     if not searched:
         msg = (
-            f"all {len(before):,} jobs before the later period come in the first "
-            f"{1 / (windows + 1):.0%} of it, which is only learned from: nothing to search on"
+            f"{len(before):,} jobs before the later period are too few for {windows} windows and "
+            "a first part that is only learned from"
         )
         raise UsageError(msg)
     last_s = max(job.submit_s for job in later)
@@ -249,10 +252,10 @@ def period_of(
 
 
 def cut(past: Sequence[Past], *, to_s: Seconds, count: int) -> tuple[Period, ...]:
-    """Return the time of jobs in equal parts, one more than the windows that are asked for.
+    """Return the time of jobs in parts with equally many jobs, one more than windows asked for.
 
     The first part is there to be learned from: without any history an order by run times has
-    nothing to show.
+    nothing to show. Parts of equal length would leave some without jobs where a trace is sparse.
 
     Parameters
     ----------
@@ -263,13 +266,50 @@ def cut(past: Sequence[Past], *, to_s: Seconds, count: int) -> tuple[Period, ...
     count
         Windows wanted.
     """
-    begin_s = min(one.job.submit_s for one in past)
-    edges = np.linspace(begin_s, to_s, count + 2).tolist()
+    jobs = _in_order([one.job for one in past])
+    edges = [jobs[len(jobs) * part // (count + 1)].submit_s for part in range(count + 1)]
     parts = []
-    for from_s, until_s in pairwise(edges):
-        inside = [one.job for one in past if from_s <= one.job.submit_s < until_s]
+    for from_s, until_s in pairwise([*edges, to_s]):
+        inside = [job for job in jobs if from_s <= job.submit_s < until_s]
         parts.append(period_of(inside, past, from_s=from_s, to_s=until_s))
     return tuple(parts)
+
+
+def with_backlog(period: Period, past: Sequence[Past]) -> Period:
+    """Return a period that begins with what ran and what waited then, in the run of the past.
+
+    What ran has its place before anything else comes: it is submitted a second before. Without a
+    backlog a window of two days would know nothing of queues that last a week.
+    """
+    from_s = period.from_s
+    history = learn.known_at(past, from_s)
+    carried: list[Job] = []
+    told: dict[Guess, list[float]] = {kind: [] for kind in GUESSES}
+    here = {job.job_id for job in period.jobs}
+    for one in sorted(past, key=lambda one: one.job.submit_s):
+        if not one.job.submit_s < from_s < one.end_s:
+            continue
+        here.add(one.job.job_id)
+        outlook = history.outlook(one.job, from_s)
+        ran_s = from_s - (one.end_s - one.job.duration_s)
+        job = _moved(one.job, from_s, here)
+        if ran_s > 0:
+            outlook = outlook.after(ran_s)
+            job = replace(job, submit_s=0.0, duration_s=one.end_s - from_s)
+        else:
+            job = replace(job, submit_s=_SETTLED_S)
+        carried.append(job)
+        for kind, tell in GUESSES.items():
+            told[kind].append(max(0.0, tell(outlook) - max(0.0, ran_s)))
+    coming = [replace(job, submit_s=job.submit_s + _SETTLED_S) for job in period.jobs]
+    order = sorted(range(len(carried)), key=lambda i: carried[i].submit_s)
+    return replace(
+        period,
+        jobs=(*(carried[i] for i in order), *coming),
+        guesses={
+            kind: (*(told[kind][i] for i in order), *period.guesses[kind]) for kind in GUESSES
+        },
+    )
 
 
 def joined(jobs: Sequence[Job], parts: Sequence[Period]) -> Period:

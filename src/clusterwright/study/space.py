@@ -127,10 +127,11 @@ def check(space: PolicySpace, *, file: str = "") -> None:
     InvalidInput
         With every fault at once.
     """
-    faults: list[Fault] = []
-    for field in _FIELDS:
-        if getattr(space, field) == ():
-            faults.append(Fault(file=file, path=field, message="is empty", remedy="name a value"))
+    faults = [
+        Fault(file=file, path=field, message="is empty", remedy="name a value")
+        for field in _FIELDS
+        if getattr(space, field) == ()
+    ]
     for order in space.order or ():
         faults += _faults(Policy(name=space.name, order=order), file)
         faults += _oracles(order, (), file)
@@ -190,11 +191,9 @@ class Grid:
     def point_of(self, candidate: Candidate) -> Point | None:
         """Return a point of a candidate; None where the space does not hold it."""
         point = []
-        for field, values in self.values.items():
-            if field == "guess":
-                value: Any = candidate.guess
-            else:
-                value = getattr(candidate.policy, field)
+        for field in self.values:
+            value = candidate.guess if field == "guess" else getattr(candidate.policy, field)
+            values = self.values[field]
             if field == "ageing_ratio" and self.free_ageing:
                 values = self._ageing(candidate.policy.order, candidate.guess)
             if value not in values:
@@ -298,7 +297,7 @@ def _usual(start: Candidate, facts: Facts) -> dict[str, tuple[Any, ...]]:
         field: tuple(dict.fromkeys([mine.get(field, start.guess), *more.get(field, [])]))
         for field in _FIELDS
     }
-    # A step is to the nearest value. Those of ageing follow from the order: here stand their places.
+    # A step is to the nearest value. Those of ageing follow from the order: here stand places.
     for field in _STEPWISE:
         found[field] = tuple(sorted(found[field], key=lambda one: math.inf if one is None else one))
     found["ageing_ratio"] = tuple(range(1 + len(_AGED_S)))

@@ -1,7 +1,8 @@
 """The search for a policy: a race over windows of the period searched, then steps from its best.
 
-Every window is a run of the twin, and runs are what the budget counts. Candidates that fill the
-space race window by window, the better half going on. From the best of them the search goes to the
+Every window is a run of the twin, and runs are what the budget counts. The start and the policies
+with a name run every window: they are the simple answers. Candidates that fill the space race
+window by window, the better half going on. From the best of them the search goes to the
 best of its neighbours, each dropped at the first window after which it is behind, as long as that
 helps and the budget lasts; what is left of the budget fills the space again.
 
@@ -121,12 +122,12 @@ class Searcher:
         self.trials: list[Trial] = []
 
     def search(self, named: Iterable[Candidate]) -> Search:
-        """Search, with candidates by name among the first; the budget covers the start at least."""
+        """Search; the budget covers the start on every window at least."""
         start = self._trial("start", self._grid.start, self._grid.point_of(self._grid.start))
         self._advance([start], len(self._windows))
         points = [point for one in named if (point := self._grid.point_of(one)) is not None]
-        first = self._fresh("named", points, len(points))
-        self._race([*first, *self._filling(int(_RACED * self._affordable()) - len(first))])
+        self._advance(self._fresh("named", points, len(points)), len(self._windows))
+        self._race(self._filling(int(_RACED * self._affordable())))
         while self._left > 0:
             leader = self._leader()
             if self._step(leader) or self._left <= 0:
@@ -230,19 +231,20 @@ class Searcher:
         )
 
     def _simplest(self, best: Trial) -> Trial:
-        """Return the trial with the fewest changes that is as good within one standard error."""
-        fair = [
+        """Return the trial with the fewest changes that is as good within one standard error.
+
+        The error is the same for all, the median of those of the differences to the best: by its
+        own error a trial would count as good for being erratic.
+        """
+        whole = [
             one
             for one in self._whole()
-            if one is best
-            or (
-                one.point is not None
-                and self._standing(one).excess_ratio == 0
-                and self._as_good(one, best)
-            )
+            if one.point is not None and self._standing(one).excess_ratio == 0
         ]
+        error = float(np.median([self._error(one, best) for one in whole]))
+        enough = self._standing(best).cost + error
         return min(
-            fair,
+            (one for one in whole if self._standing(one).cost <= enough),
             key=lambda one: (
                 len(changes(one.candidate, self._grid.start)),
                 self._standing(one).cost,
@@ -250,16 +252,12 @@ class Searcher:
             ),
         )
 
-    def _as_good(self, one: Trial, best: Trial) -> bool:
+    def _error(self, one: Trial, best: Trial) -> float:
+        """Return the standard error over windows of how far a trial is behind the best."""
         cost = self._wishes.objective.cost
-        behind = np.array(
-            [cost(a) - cost(b) for a, b in zip(one.measured, best.measured, strict=True)]
-        )
-        if behind.size < 2:
-            return bool(behind.mean() <= 0)
-        error = behind.std(ddof=1) / math.sqrt(behind.size)
-        # A single window that differs is behind by exactly one error: that is no tie.
-        return bool(behind.mean() <= 0 or behind.mean() < error * (1 - 1e-9))
+        pairs = zip(one.measured, best.measured, strict=True)
+        behind = np.array([cost(mine) - cost(other) for mine, other in pairs])
+        return float(behind.std(ddof=1)) / math.sqrt(behind.size) if behind.size > 1 else 0.0
 
     def _tell(self, rung: int) -> None:
         leader = self._leader()

@@ -98,7 +98,7 @@ class Limit:
         return self.figure.of(measured, least=self.sign == ">=")
 
     def excess_ratio(self, measured: Measured, start: Measured) -> Ratio:
-        """Return by how much it is missed: 0 when it holds, else over the bound where that is not 0.
+        """Return by how much it is missed, of the bound where that is not 0; 0 when it holds.
 
         A queue without jobs misses nothing.
         """
