@@ -6,7 +6,7 @@ that one policy is one candidate however it is reached.
 """
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -35,11 +35,9 @@ _DAY, _HOUR, _MINUTE = SECONDS_PER_DAY, SECONDS_PER_HOUR, SECONDS_PER_MINUTE
 # What the first key spreads over is outweighed by so much waiting.
 _AGED_S = (30 * _DAY, 10 * _DAY, 3 * _DAY, _DAY, 8 * _HOUR)
 _GUESSED = frozenset({"estimate", "work"})
-_STEPWISE = frozenset(  # dimensions in which only the nearest values are neighbours
-    {
-        *("ageing_ratio", "patience_s", "backfill_depth", "shield_s"),
-        *("reclaim_after_s", "half_life_s", "sleep_after_s"),
-    }
+_SORTED = (
+    *("ageing_ratio", "patience_s", "backfill_depth", "shield_s"),
+    *("reclaim_after_s", "half_life_s", "sleep_after_s"),
 )
 
 
@@ -209,14 +207,19 @@ class Grid:
         ]
         return [tuple(int(column[i]) for column in columns) for i in range(count)]
 
-    def neighbours(self, point: Point) -> Iterator[Point]:
-        """Yield the points that differ in one dimension, in steps of one where it has an order."""
-        for place, (field, values) in enumerate(self.values.items()):
-            here = point[place]
-            for other in range(len(values)):
-                near = field not in _STEPWISE or abs(other - here) == 1
-                if other != here and near:
-                    yield (*point[:place], other, *point[place + 1 :])
+    @property
+    def num_dimensions(self) -> int:
+        """Fields of a point."""
+        return len(self.values)
+
+    def along(self, point: Point, place: int) -> list[Point]:
+        """Return the points that differ from one in one dimension, the nearest first."""
+        values = range(len(list(self.values.values())[place]))
+        return [
+            (*point[:place], other, *point[place + 1 :])
+            for other in sorted(values, key=lambda other: abs(other - point[place]))
+            if other != point[place]
+        ]
 
     def _at(self, field: str) -> int:
         return list(self.values).index(field)
@@ -297,8 +300,8 @@ def _usual(start: Candidate, facts: Facts) -> dict[str, tuple[Any, ...]]:
         field: tuple(dict.fromkeys([mine.get(field, start.guess), *more.get(field, [])]))
         for field in _FIELDS
     }
-    # A step is to the nearest value. Those of ageing follow from the order: here stand places.
-    for field in _STEPWISE:
+    # Values of ageing follow from the order: here stand their places.
+    for field in _SORTED:
         found[field] = tuple(sorted(found[field], key=lambda one: math.inf if one is None else one))
     found["ageing_ratio"] = tuple(range(1 + len(_AGED_S)))
     return found

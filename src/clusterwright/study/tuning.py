@@ -1,10 +1,11 @@
-"""The search for a policy: a race over windows of the period searched, then steps from its best.
+"""The search for a policy: a race over windows of the period searched, then sweeps from its best.
 
 Every window is a run of the twin, and runs are what the budget counts. The start and the policies
 with a name run every window: they are the simple answers. Candidates that fill the space race
-window by window, the better half going on. From the best of them the search goes to the
-best of its neighbours, each dropped at the first window after which it is behind, as long as that
-helps and the budget lasts; what is left of the budget fills the space again.
+window by window, the better half going on. From the best of them the search goes along each
+dimension in turn to its best value, others dropped at the first window after which they are behind,
+as long as that helps and the budget lasts; what is left of the budget fills the space again. In the
+end the best is run without each of its changes, so that a simpler policy has its chance.
 
 Runs are asked for in batches whose contents do not depend on how many are made at a time.
 """
@@ -22,7 +23,7 @@ from clusterwright.units import Fraction, Ratio
 
 Runner = Callable[[Sequence[Task]], Sequence[Measured]]
 
-_RACED: Fraction = 0.6  # of the budget goes to the first race; the rest to steps from its best
+_RACED: Fraction = 0.6  # of the budget goes to the first race; the rest to sweeps from its best
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +48,7 @@ class Trial:
     number: int
     """In which order it came up, from 0."""
     origin: str
-    """Where it came from: start, named, filling or step."""
+    """Where it came from: start, named, filling, sweep or simpler."""
     candidate: Candidate
     """What was tried."""
     point: Point | None
@@ -118,7 +119,7 @@ class Searcher:
         self._windows = tuple(range(num_windows))[::-1]
         self._left = self._budget = budget
         self._rng = np.random.default_rng(seed)
-        self._seen: set[Candidate] = set()
+        self._known: dict[Candidate, Trial] = {}
         self.trials: list[Trial] = []
 
     def search(self, named: Iterable[Candidate]) -> Search:
@@ -128,14 +129,14 @@ class Searcher:
         points = [point for one in named if (point := self._grid.point_of(one)) is not None]
         self._advance(self._fresh("named", points, len(points)), len(self._windows))
         self._race(self._filling(int(_RACED * self._affordable())))
-        while self._left > 0:
-            leader = self._leader()
-            if self._step(leader) or self._left <= 0:
+        while self._spare() > 0:
+            if self._sweep() or self._spare() <= 0:
                 continue
             more = self._filling(self._affordable())
             if not more:
                 break
             self._race(more)
+        self._simplify(self._leader())
         return self._found()
 
     def _race(self, trials: Sequence[Trial]) -> None:
@@ -149,25 +150,42 @@ class Searcher:
                 trials = ranked[: math.ceil(len(ranked) / 2)]
             self._tell(rung)
 
-    def _step(self, leader: Trial) -> bool:
-        """Try the neighbours of a trial; return whether one of them is better."""
-        if leader.point is None:
-            return False
-        points = list(self._grid.neighbours(leader.point))
-        order = self._rng.permutation(len(points))
-        fresh = self._fresh("step", (points[i] for i in order), self._affordable())
-        for rung in range(1, len(self._windows) + 1):
-            fresh = [
-                one
-                for one in self._advance(fresh, rung)
-                if self._standing(one).key < self._standing(leader, rung).key
-            ]
-        self._tell(len(self._windows))
-        return bool(fresh)
+    def _sweep(self) -> bool:
+        """Go along each dimension in turn to its best value; return whether that was of use."""
+        first = self._leader()
+        for place in self._rng.permutation(self._grid.num_dimensions):
+            leader = self._leader()
+            if leader.point is None or self._spare() <= 0:
+                break
+            points = self._grid.along(leader.point, int(place))
+            better = self._at("sweep", points, self._affordable())
+            for rung in range(1, len(self._windows) + 1):
+                better = [
+                    one
+                    for one in self._advance(better, rung)
+                    if self._standing(one, rung).key < self._standing(leader, rung).key
+                ]
+            self._tell(len(self._windows))
+        return self._leader() is not first
+
+    def _simplify(self, leader: Trial) -> None:
+        """Run on every window what a trial is without one of its changes."""
+        base = self._grid.point_of(self._grid.start)
+        if leader.point is None or base is None:
+            return
+        here = leader.point
+        points = [(*here[:i], base[i], *here[i + 1 :]) for i in range(len(here))]
+        self._advance(self._at("simpler", points, len(points)), len(self._windows))
+
+    def _spare(self) -> int:
+        """Return the runs that are left when those to simplify the leader are set aside."""
+        changed = changes(self._leader().candidate, self._grid.start)
+        return self._left - len(changed) * len(self._windows)
 
     def _affordable(self) -> int:
         """Return how many trials the budget starts, if half of them go on at each window."""
-        return max(1, int(self._left / sum(0.5**i for i in range(len(self._windows)))))
+        share = sum(0.5**i for i in range(len(self._windows)))
+        return max(1, int(max(0, self._spare()) / share))
 
     def _filling(self, count: int) -> list[Trial]:
         """Return trials that fill the space, fewer where it has not so many new ones."""
@@ -180,16 +198,26 @@ class Searcher:
         return found
 
     def _fresh(self, origin: str, points: Iterable[Point], most: int) -> list[Trial]:
+        """Return trials of points that come to candidates not seen before."""
         found: list[Trial] = []
         for point in points:
             candidate = self._grid.candidate(point)
-            if len(found) < most and candidate not in self._seen:
+            if len(found) < most and candidate not in self._known:
                 found.append(self._trial(origin, candidate, point))
         return found
 
+    def _at(self, origin: str, points: Sequence[Point], most: int) -> list[Trial]:
+        """Return the trials at points, new ones and those that were dropped on the way."""
+        self._fresh(origin, points, most)
+        known = {self._grid.candidate(point) for point in points} & self._known.keys()
+        trials = sorted((self._known[one] for one in known), key=lambda one: one.number)
+        return [one for one in trials if len(one.measured) < len(self._windows)]
+
     def _trial(self, origin: str, candidate: Candidate, point: Point | None) -> Trial:
-        self._seen.add(candidate)
-        return Trial(number=len(self._seen) - 1, origin=origin, candidate=candidate, point=point)
+        number = len(self._known)
+        trial = Trial(number=number, origin=origin, candidate=candidate, point=point)
+        self._known[candidate] = trial
+        return trial
 
     def _advance(self, trials: Sequence[Trial], rung: int) -> list[Trial]:
         """Run trials on the windows up to a rung; return those for which the budget lasted."""
@@ -241,8 +269,8 @@ class Searcher:
             for one in self._whole()
             if one.point is not None and self._standing(one).excess_ratio == 0
         ]
-        error = float(np.median([self._error(one, best) for one in whole]))
-        enough = self._standing(best).cost + error
+        errors = [self._error(one, best) for one in whole if one is not best]
+        enough = self._standing(best).cost + (float(np.median(errors)) if errors else 0.0)
         return min(
             (one for one in whole if self._standing(one).cost <= enough),
             key=lambda one: (
