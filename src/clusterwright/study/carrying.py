@@ -168,9 +168,11 @@ def warnings(gains: tuple[Gain, ...], *, start: str) -> tuple[str, ...]:
 
 
 def _about_gain(searched: float, later: Gain) -> list[str]:
-    gained = later.gain_fraction or 0.0
+    if later.gain_fraction is None:
+        return [f"{later.against} leaves nothing to gain on the later period"]
     if searched <= 0:
         return [f"nothing was found that is better than {later.against} by more than its error"]
+    gained = later.gain_fraction
     if gained <= 0:
         return [f"the gain does not carry over: {searched:.1%} became {gained:.1%}"]
     found = []

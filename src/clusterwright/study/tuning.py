@@ -120,6 +120,7 @@ class Searcher:
         self._left = self._budget = budget
         self._rng = np.random.default_rng(seed)
         self._known: dict[Candidate, Trial] = {}
+        self._told_at = 0
         self.trials: list[Trial] = []
 
     def search(self, named: Iterable[Candidate]) -> Search:
@@ -148,7 +149,7 @@ class Searcher:
             ranked = sorted(trials, key=lambda one: (self._standing(one).key, one.number))
             if rung < len(self._windows):
                 trials = ranked[: math.ceil(len(ranked) / 2)]
-            self._tell(rung)
+            self._tell()
 
     def _sweep(self) -> bool:
         """Go along each dimension in turn to its best value; return whether that was of use."""
@@ -165,7 +166,7 @@ class Searcher:
                     for one in self._advance(better, rung)
                     if self._standing(one, rung).key < self._standing(leader, rung).key
                 ]
-            self._tell(len(self._windows))
+            self._tell()
         return self._leader() is not first
 
     def _simplify(self, leader: Trial) -> None:
@@ -287,10 +288,11 @@ class Searcher:
         behind = np.array([cost(mine) - cost(other) for mine, other in pairs])
         return float(behind.std(ddof=1)) / math.sqrt(behind.size) if behind.size > 1 else 0.0
 
-    def _tell(self, rung: int) -> None:
-        leader = self._leader()
-        value = abs(self._standing(leader).cost)
-        self._told(
-            f"{self._budget - self._left} of {self._budget} runs, window {rung} of "
-            f"{len(self._windows)}: {self._wishes.objective.text} {value:,.6g} at best"
-        )
+    def _tell(self) -> None:
+        done = self._budget - self._left
+        if done == self._told_at:
+            return
+        self._told_at = done
+        value = abs(self._standing(self._leader()).cost)
+        name = self._wishes.objective.text
+        self._told(f"{done} of {self._budget} runs: {name} {value:,.6g} at best")
