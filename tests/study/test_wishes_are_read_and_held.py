@@ -52,13 +52,19 @@ def test_a_figure_is_of_all_of_a_queue_or_of_the_worst(text, field, queue, value
     ],
 )
 def test_a_limit_is_missed_by_a_share_of_its_bound(text, excess):
-    assert read("avg_wait", text).limits[0].excess_ratio(RUN, START) == pytest.approx(excess)
+    assert read("avg_wait", text).limits[0].excess_ratio([RUN], [START]) == pytest.approx(excess)
 
 
 def test_a_queue_without_jobs_misses_nothing():
     asked = wishes.read("z:avg_wait", ["z:avg_wait<=1s"], ["z"], power=False)
-    assert asked.limits[0].excess_ratio(RUN, START) == 0.0
+    assert asked.limits[0].excess_ratio([RUN], [START]) == 0.0
     assert asked.objective.of(RUN) == 0.0
+
+
+def test_the_mean_over_runs_is_held_against_a_limit():
+    limit = read("avg_wait", "avg_wait<=200s").limits[0]
+    assert limit.excess_ratio([RUN, {ALL: ZERO | {"avg_wait_s": 300.0}}], [RUN, RUN]) == 0.0
+    assert limit.excess_ratio([RUN, {ALL: ZERO | {"avg_wait_s": 500.0}}], [RUN, RUN]) == 0.5
 
 
 def test_what_is_to_be_large_costs_less_the_larger_it_is():

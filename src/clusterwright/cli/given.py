@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 from typing import get_args
 
 from clusterwright import documents, sched, traces, twin, units
+from clusterwright.catalog import Catalog
 from clusterwright.cli import files, load
 from clusterwright.cli.progress import Progress
 from clusterwright.errors import Fault, UnknownName, UsageError
@@ -51,7 +52,7 @@ def policy(name: str, backfill: str | None = None, placement: str | None = None)
     return sched.with_changes(found, backfill=backfill, placement=placement)
 
 
-def checkpoints(saving: Saving, catalog: str | None) -> Checkpoints:
+def checkpoints(saving: Saving, parts: Catalog) -> Checkpoints:
     """Return how jobs of a trace save their work, by the options and else by the catalogue.
 
     Raises
@@ -59,7 +60,6 @@ def checkpoints(saving: Saving, catalog: str | None) -> Checkpoints:
     UsageError
         If an option is no time.
     """
-    parts = load.the_catalog(catalog)
     told = {"every": saving.every, "cost": saving.cost, "restart": saving.restart}
     lasts = {
         name: parts.default(f"trace.checkpoint_{name}", Seconds)

@@ -149,7 +149,7 @@ def simulate(
             setting = replace(setting, pooled=True)
         if sched.may_stop(how, lending=setting.pooled and bool(cluster.quotas)):
             saving = given.Saving(checkpoint_every, checkpoint_cost, restart_cost)
-            saves = given.checkpoints(saving, catalog)
+            saves = given.checkpoints(saving, parts)
             jobs = tuple(saves.on(job) for job in jobs)
         speeds, jobs = physics.speeds(cluster, jobs, parts, None)
         name = trace or ""

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from itertools import repeat
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
@@ -58,13 +59,14 @@ class Place:
         nodes, power = given.cluster(
             self.design, self.nodes, self.queues, self.gpus_per_node, self.catalog, hourly=False
         )
+        parts = load.the_catalog(self.catalog)
         saving = given.Saving(self.checkpoint_every, self.checkpoint_cost, self.restart_cost)
         return Bench(
             cluster=nodes,
             lending=self.borrowing == "on" or self.queues is None,
-            checkpoints=given.checkpoints(saving, self.catalog),
+            checkpoints=given.checkpoints(saving, parts),
             power=power,
-            wake_s=load.the_catalog(self.catalog).default("plan.wake_time", Seconds),
+            wake_s=parts.default("plan.wake_time", Seconds),
             seed=seed,
             periods=(),
         )
@@ -120,8 +122,8 @@ def tune(
     objective
         The figure that is to become better.
     limit
-        What must hold in every window, such as "p99_wait<=2d" or, against the policy started from,
-        "*:p95_wait<=1.1*start"; may be given several times.
+        What must hold, such as "p99_wait<=2d" or, against the policy started from,
+        "*:p95_wait<=1.1*start"; may be given several times. The mean over the windows counts.
     policy
         The policy to start from: a name or a policy.yaml.
     guess
@@ -154,28 +156,22 @@ def tune(
     progress = Progress(common)
     tried, judged = _benches(trace, place, times, bare, start, progress)
     grid = Grid(wanted, start, tried.facts(), tried.spread)
-    count = sum(len(period.jobs) for period in tried.periods)
-    with (
-        progress.step(f"searching {len(tried.periods)} windows with {count:,} jobs"),
-        _workers(tried, processes) as work,
-    ):
-        found = Searcher(
-            grid,
-            asked,
-            num_windows=len(tried.periods),
-            budget=budget,
-            seed=seed,
-            run=lambda tasks: work(_measure, tasks),
-            told=progress.say,
-        ).search(named.values())
+    searched, whole = (_num_jobs(bench) for bench in (tried, judged))
     gains: tuple[Gain, ...] = ()
-    if found.chosen is not None:
-        count = sum(len(period.jobs) for period in judged.periods)
-        with (
-            progress.step(f"judging on both periods with {count:,} jobs"),
-            _workers(judged, processes) as work,
-        ):
-            gains = _judged(found.chosen.candidate, start, policy, named, asked, seed, work)
+    with _workers((tried, judged), processes) as work:
+        with progress.step(f"searching {len(tried.periods)} windows with {searched:,} jobs"):
+            found = Searcher(
+                grid,
+                asked,
+                num_windows=len(tried.periods),
+                budget=budget,
+                seed=seed,
+                run=lambda tasks: work(_measure, _TRIED, tasks),
+                told=progress.say,
+            ).search(named.values())
+        if found.chosen is not None:
+            with progress.step(f"judging on both periods with {whole:,} jobs"):
+                gains = _judged(found.chosen.candidate, start, policy, named, asked, seed, work)
     result = tuned.Result(
         name=trace,
         search=found,
@@ -277,7 +273,7 @@ def _judged(
     ran = {"tuned": chosen, start_name: start, **others}
     places = range(len(carrying.PERIODS))
     tasks = [Task(candidate=one, period=place) for one in ran.values() for place in places]
-    looks = iter(work(_look, tasks))
+    looks = iter(work(_look, _JUDGED, tasks))
     results = {name: [next(looks) for _ in places] for name in ran}
     return carrying.gains(asked, results, tuned="tuned", start=start_name, seed=seed)
 
@@ -295,30 +291,34 @@ def _write(out: str | None, text: str) -> None:
         files.write_directory(str(target.parent), {target.name: text})
 
 
-Work = Callable[[Callable[[Bench, Task], Any], Sequence[Task]], list[Any]]
-"""Makes runs of one kind in the order of the tasks, one or several at a time."""
-_HERE: list[Bench] = []  # the bench of this worker process: it is sent once, not with every task
+def _num_jobs(bench: Bench) -> int:
+    return sum(len(period.jobs) for period in bench.periods)
+
+
+_TRIED, _JUDGED = 0, 1  # which bench a run is made on
+Work = Callable[[Callable[[Bench, Task], Any], int, Sequence[Task]], list[Any]]
+"""Makes runs of one kind on one bench in the order of the tasks, one or several at a time."""
+_HERE: list[Bench] = []  # the benches of this worker process: sent once, not with every task
 
 
 @contextmanager
-def _workers(bench: Bench, processes: int) -> Iterator[Work]:
+def _workers(benches: tuple[Bench, Bench], processes: int) -> Iterator[Work]:
     if processes == 1:
-        yield lambda make, tasks: [make(bench, task) for task in tasks]
+        yield lambda make, which, tasks: [make(benches[which], task) for task in tasks]
         return
-    # A fresh interpreter: a copy of this one would take its threads' locks along.
-    context = get_context("spawn")
+    # Fresh interpreters: copies of this one would take its threads' locks along.
     with ProcessPoolExecutor(
-        processes, mp_context=context, initializer=_take, initargs=(bench,)
+        processes, mp_context=get_context("spawn"), initializer=_take, initargs=benches
     ) as pool:
-        yield lambda make, tasks: list(pool.map(_there, [make] * len(tasks), tasks))
+        yield lambda make, which, tasks: list(pool.map(_there, repeat(make), repeat(which), tasks))
 
 
-def _take(bench: Bench) -> None:
-    _HERE.append(bench)
+def _take(*benches: Bench) -> None:
+    _HERE.extend(benches)
 
 
-def _there(make: Callable[[Bench, Task], T], task: Task) -> T:
-    return make(_HERE[-1], task)
+def _there(make: Callable[[Bench, Task], T], which: int, task: Task) -> T:
+    return make(_HERE[which], task)
 
 
 def _measure(bench: Bench, task: Task) -> Measured:

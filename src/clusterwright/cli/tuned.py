@@ -61,7 +61,7 @@ class Result:
         """What a reader must know before they use the policy."""
         if self.search.chosen is None:
             missed = "; ".join(self._missed(self.search.nearest))
-            return (f"no trial holds the limits in every window; the nearest misses {missed}",)
+            return (f"no trial holds the limits; the nearest misses {missed}",)
         return carrying.warnings(self.gains, start=self.start)
 
     def document(self) -> dict[str, Any]:
@@ -159,16 +159,13 @@ class Result:
         return -cost if self.wishes.objective.figure.more_is_better else cost
 
     def _missed(self, trial: Trial) -> list[str]:
-        """Return the limits that a trial misses, each with by how much at worst."""
-        found = []
-        start = self.search.trials[0]
-        for limit in self.wishes.limits:
-            pairs = list(zip(trial.measured, start.measured, strict=False))
-            worst, base = max(pairs, key=lambda pair: limit.excess_ratio(*pair))
-            if limit.excess_ratio(worst, base):
-                value = _value(limit.figure, limit.value(worst))
-                found.append(f"{limit.text} ({value} at worst)")
-        return found
+        """Return the limits that a trial misses, each with what it came to."""
+        base = self.search.trials[0].measured[: len(trial.measured)]
+        return [
+            f"{limit.text} ({_value(limit.figure, limit.value(trial.measured))})"
+            for limit in self.wishes.limits
+            if limit.excess_ratio(trial.measured, base)
+        ]
 
     def _row(self, trial: Trial) -> dict[str, Any]:
         return {
@@ -186,7 +183,7 @@ class Result:
         limits = [
             {
                 "limit": one.text,
-                "values": [one.value(measured) for measured in trial.measured],
+                "values": [one.value([measured]) for measured in trial.measured],
             }
             for one in self.wishes.limits
         ]

@@ -25,6 +25,7 @@ PERIODS = ("searched", "later")
 _DRAWS = 500
 _BOUNDS = (2.5, 97.5)  # percentiles
 _SHRUNK: Fraction = 0.5  # of the gain searched for: below it a reader should know
+_NOTHING: Fraction = 0.001  # a gain on the period searched below which nothing was found
 # Figures that are means or percentiles over jobs; the others belong to a run as a whole.
 _JOBWISE: dict[str, Callable[[Jobwise], npt.NDArray[np.float64]]] = {
     "avg_jct_s": lambda one: one.jct_s,
@@ -143,8 +144,8 @@ def gain(
         gain_fraction=_gained(objective, old, new),
         low_fraction=low,
         high_fraction=high,
-        before_meets=not wishes.excess_ratio(before.measured, start.measured),
-        after_meets=not wishes.excess_ratio(after.measured, start.measured),
+        before_meets=not wishes.excess_ratio([before.measured], [start.measured]),
+        after_meets=not wishes.excess_ratio([after.measured], [start.measured]),
     )
 
 
@@ -170,8 +171,8 @@ def warnings(gains: tuple[Gain, ...], *, start: str) -> tuple[str, ...]:
 def _about_gain(searched: float, later: Gain) -> list[str]:
     if later.gain_fraction is None:
         return [f"{later.against} leaves nothing to gain on the later period"]
-    if searched <= 0:
-        return [f"nothing was found that is better than {later.against} by more than its error"]
+    if searched < _NOTHING:
+        return [f"nothing was found that is better than {later.against} and holds the limits"]
     gained = later.gain_fraction
     if gained <= 0:
         return [f"the gain does not carry over: {searched:.1%} became {gained:.1%}"]

@@ -31,7 +31,7 @@ class Standing:
     """How a trial stands over the windows that it ran."""
 
     excess_ratio: Ratio
-    """By how much it misses the limits, all of them in all windows together."""
+    """By how much it misses the limits, all of them together."""
     cost: float
     """Mean of the objective over the windows, so that less is better."""
 
@@ -59,9 +59,8 @@ class Trial:
     def standing(self, wishes: Wishes, start: "Trial", num_windows: int | None = None) -> Standing:
         """Return how it stands over the first windows of the race; over all that it ran."""
         ran = self.measured[:num_windows]
-        pairs = list(zip(ran, start.measured, strict=False))
         return Standing(
-            excess_ratio=math.fsum(wishes.excess_ratio(one, base) for one, base in pairs),
+            excess_ratio=wishes.excess_ratio(ran, start.measured[: len(ran)]),
             cost=math.fsum(wishes.objective.cost(one) for one in ran) / len(ran),
         )
 
@@ -75,7 +74,7 @@ class Search:
     num_runs: int
     """Runs that it took."""
     best: Trial | None
-    """The best that holds all limits in all windows; None if there is none."""
+    """The best that holds all limits; None if there is none."""
     chosen: Trial | None
     """The one with the fewest changes that is as good within one standard error."""
     nearest: Trial
