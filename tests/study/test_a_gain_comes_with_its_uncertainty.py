@@ -107,4 +107,4 @@ def test_a_reader_is_warned(later, said):
 def test_a_named_policy_that_is_better_later_is_told():
     gains = (row("searched", 0.4), row("later", 0.3), row("later", -0.2, against="smallest"))
     (found,) = carrying.warnings(gains, start="fifo")
-    assert "smallest is better by 20.0%" in found
+    assert "it is 20.0% worse than smallest" in found

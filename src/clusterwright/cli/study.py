@@ -28,7 +28,7 @@ STUDIES: Sequence[tuple[str, str, str]] = (
     (
         "tune",
         "Search a policy for an objective under limits, and say what it gains on a later period.",
-        "clusterwright study tune jobs.csv.gz --queues queues.csv --from 14d --out best.yaml\n"
+        "clusterwright study tune jobs.csv --queues queues.csv --from 14d --out p.yaml\n"
         'clusterwright study tune jobs.csv --nodes 8 --from 7d --limit "p99_wait<=2d"',
     ),
 )

@@ -157,7 +157,7 @@ def warnings(gains: tuple[Gain, ...], *, start: str) -> tuple[str, ...]:
     if not later.after_meets:
         found.append("the limits do not hold on the later period")
     found += [
-        f"on the later period {one.against} is better by {-one.gain_fraction:.1%} of its own"
+        f"on the later period it is {-one.gain_fraction:.1%} worse than {one.against}"
         for one in gains
         if one.period == "later"
         and one.against != start

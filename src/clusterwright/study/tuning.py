@@ -19,7 +19,7 @@ import numpy as np
 from clusterwright.study.bench import Task
 from clusterwright.study.space import Candidate, Grid, Point, changes
 from clusterwright.study.wishes import Measured, Wishes
-from clusterwright.units import Fraction, Ratio
+from clusterwright.units import Fraction, InUnit, Ratio
 
 Runner = Callable[[Sequence[Task]], Sequence[Measured]]
 
@@ -32,7 +32,7 @@ class Standing:
 
     excess_ratio: Ratio
     """By how much it misses the limits, all of them together."""
-    cost: float
+    cost: InUnit
     """Mean of the objective over the windows, so that less is better."""
 
     @property
@@ -108,7 +108,7 @@ class Searcher:
         budget
             Runs that may be made.
         seed
-            Seed of the points that fill the space, and of the order of neighbours.
+            Seed of the points that fill the space, and of the order of dimensions.
         run
             Makes runs.
         told
