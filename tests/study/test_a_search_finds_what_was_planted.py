@@ -190,7 +190,7 @@ def test_what_has_no_effect_makes_no_candidate_of_its_own():
 
 def test_a_space_is_refused_with_all_its_faults():
     space = PolicySpace(
-        order=(("sise",), ("duration",)),
+        order=(("sizes",), ("duration",)),
         placement=("spraed",),
         preempt=(("order",),),
         backfill=(),
