@@ -113,12 +113,12 @@ class Result:
                     "`--estimates` a simulation takes the true ones."
                 )
             lines += ["", *_table([self._gain(one) for one in self.gains]), ""]
-        rows = self.rows()
+        rows, figure = self.rows(), self.wishes.objective.figure
         lines += _table(
             [
                 {
                     "trial": f"{row['number']}{', chosen' if row['chosen'] else ''}",
-                    self.wishes.objective.text: f"{row['objective']:,.6g}",
+                    self.wishes.objective.text: _value(figure, row["objective"]),
                     "windows": row["num_windows"],
                     "misses": row["misses"],
                     "from": row["origin"],

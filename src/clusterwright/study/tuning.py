@@ -5,7 +5,7 @@ with a name run every window: they are the simple answers. Candidates that fill 
 window by window, the better half going on. From the best of them the search goes along each
 dimension in turn to its best value, others dropped at the first window after which they are behind,
 as long as that helps and the budget lasts; what is left of the budget fills the space again. In the
-end the best is run without each of its changes, so that a simpler policy has its chance.
+end the changes of the best are taken back one by one, so that a simpler policy has its chance.
 
 Runs are asked for in batches whose contents do not depend on how many are made at a time.
 """
@@ -24,6 +24,7 @@ from clusterwright.units import Fraction, InUnit, Ratio
 Runner = Callable[[Sequence[Task]], Sequence[Measured]]
 
 _RACED: Fraction = 0.6  # of the budget goes to the first race; the rest to sweeps from its best
+_ALIKE: Fraction = 0.005  # of the objective: a difference that nobody would change a policy for
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -169,13 +170,17 @@ class Searcher:
         return self._leader() is not first
 
     def _simplify(self, leader: Trial) -> None:
-        """Run on every window what a trial is without one of its changes."""
+        """Take its changes back one by one, each for good where that is as good."""
         base = self._grid.point_of(self._grid.start)
         if leader.point is None or base is None:
             return
         here = leader.point
-        points = [(*here[:i], base[i], *here[i + 1 :]) for i in range(len(here))]
-        self._advance(self._at("simpler", points, len(points)), len(self._windows))
+        for place, value in enumerate(base):
+            point = (*here[:place], value, *here[place + 1 :])
+            self._advance(self._at("simpler", [point], 1), len(self._windows))
+            trial = self._known[self._grid.candidate(point)]
+            if trial in self._as_good(self._leader()):
+                here = point
 
     def _spare(self) -> int:
         """Return the runs that are left when those to simplify the leader are set aside."""
@@ -259,10 +264,22 @@ class Searcher:
         )
 
     def _simplest(self, best: Trial) -> Trial:
-        """Return the trial with the fewest changes that is as good within one standard error.
+        """Return the trial with the fewest changes of those that are as good as the best."""
+        return min(
+            self._as_good(best),
+            key=lambda one: (
+                len(changes(one.candidate, self._grid.start)),
+                self._standing(one).cost,
+                one.number,
+            ),
+        )
+
+    def _as_good(self, best: Trial) -> list[Trial]:
+        """Return the trials that hold the limits and are as good within one standard error.
 
         The error is the same for all, the median of those of the differences to the best: by its
-        own error a trial would count as good for being erratic.
+        own error a trial would count as good for being erratic. Half a percent is never worth a
+        change.
         """
         whole = [
             one
@@ -270,15 +287,9 @@ class Searcher:
             if one.point is not None and self._standing(one).excess_ratio == 0
         ]
         errors = [self._error(one, best) for one in whole if one is not best]
-        enough = self._standing(best).cost + (float(np.median(errors)) if errors else 0.0)
-        return min(
-            (one for one in whole if self._standing(one).cost <= enough),
-            key=lambda one: (
-                len(changes(one.candidate, self._grid.start)),
-                self._standing(one).cost,
-                one.number,
-            ),
-        )
+        least = self._standing(best).cost
+        enough = least + max(_ALIKE * abs(least), float(np.median(errors)) if errors else 0.0)
+        return [one for one in whole if self._standing(one).cost <= enough]
 
     def _error(self, one: Trial, best: Trial) -> float:
         """Return the standard error over windows of how far a trial is behind the best."""
