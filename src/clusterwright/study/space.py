@@ -247,10 +247,8 @@ def effective(candidate: Candidate, start: Candidate, *, lending: bool) -> Candi
         idle["reclaim_after_s"] = base.reclaim_after_s
     if "fair" not in policy.order:
         idle["half_life_s"] = base.half_life_s
-    guesses = policy.backfill != "none" or _GUESSED & {*policy.order}
-    return Candidate(
-        policy=replace(policy, **idle), guess=candidate.guess if guesses else start.guess
-    )
+    guess = candidate.guess if reads_guesses(candidate) else start.guess
+    return Candidate(policy=replace(policy, **idle), guess=guess)
 
 
 def reads_guesses(candidate: Candidate) -> bool:
