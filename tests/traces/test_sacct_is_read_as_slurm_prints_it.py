@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from clusterwright import traces
 from clusterwright.errors import InvalidInput, UnknownName
 from clusterwright.model import slurm
-from clusterwright.traces import slurm_words as words
 
 SAMPLES = Path(__file__).parent / "samples"
 HEADER = (

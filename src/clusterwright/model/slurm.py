@@ -18,9 +18,9 @@ NO_LIMIT = frozenset({"", "unlimited", "partition_limit", "infinite", "none", "i
 
 _DURATION = re.compile(r"(?:(\d+)-)?(?:(\d+):)?(\d+):(\d+(?:\.\d+)?)")
 _DAYS_HOURS = re.compile(r"(\d+)-(\d+)(?::(\d+))?")
-_NUMBERED = re.compile(r"(.*?)(\d+)")
+_NUMBERED = re.compile(r"(.*?)([0-9]+)")
 _PARTS = re.compile(r"\[([^][]*)\]|([^][]+)|(.)")
-_RANGE = re.compile(r"(\d+)(?:-(\d+))?")
+_RANGE = re.compile(r"([0-9]+)(?:-([0-9]+))?")
 _MOST_NODES = 1_000_000  # a typing error in a range shall not fill the memory
 
 
