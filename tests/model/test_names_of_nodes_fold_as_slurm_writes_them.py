@@ -43,7 +43,7 @@ def test_a_host_list_unfolds(name):
 
 @pytest.mark.parametrize("text", BROKEN)
 def test_what_is_no_host_list_is_refused(text):
-    with pytest.raises(ValueError, match="list of nodes|more than"):
+    with pytest.raises(ValueError, match=r"list of nodes|more than"):
         slurm.unfold(text)
 
 

@@ -1,0 +1,125 @@
+"""Fencing: an attempt starts elsewhere only once what it left on lost nodes is proved gone.
+
+A node that is down may well compute: its slurmd has died, or the network to it has. What is left on
+it is gone when one of these holds: its machine has been started anew since, it is switched off, it
+answers again and has had time to kill what Slurm no longer knows, an operator has said so, or it
+stands on this machine, where its processes are killed and looked for.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from clusterwright.engines.slurm import leftovers, placing, seen
+from clusterwright.engines.slurm.commands import Commands, Declined
+from clusterwright.engines.slurm.rows import JobRow, NodeRow
+from clusterwright.engines.slurm.settings import Settings
+from clusterwright.engines.slurm.spool import SAFE, Entry
+
+_OFF = frozenset({"POWERED_DOWN", "POWER_DOWN"})
+_SILENT = frozenset({"NOT_RESPONDING", "NO_RESPOND"})
+
+
+class Fence:
+    """Ends what is left of attempts that have started."""
+
+    def __init__(self, settings: Settings, commands: Commands, clock: Callable[[], float]) -> None:
+        """Keep what it works with."""
+        self._settings = settings
+        self._commands = commands
+        self._clock = clock
+
+    def close(self, entry: Entry, row: JobRow | None, nodes: Sequence[NodeRow]) -> bool:
+        """Kill what is left of an attempt; return True once that is proved.
+
+        Parameters
+        ----------
+        entry
+            Its directory.
+        row
+            Its job; None when Slurm has forgotten it.
+        nodes
+            Every node of the cluster.
+
+        Raises
+        ------
+        OutOfReach
+            If Slurm does not answer.
+        """
+        if row is not None and not seen.over(row):
+            self._cancel(row)
+        facts = self._begin(entry, row, nodes)
+        local = placing.emulates(nodes)
+        if local and not leftovers.end(entry.path):
+            return False
+        by_name = {node.name: node for node in nodes}
+        lost = [name for name in facts["nodes"] if not self._safe(by_name.get(name), facts)]
+        if not local and lost:
+            return False
+        if row is not None and not seen.over(row) and not local:
+            return False  # Slurm is still killing its tasks
+        if local and row is not None and not seen.over(row) and not row.states & {"COMPLETING"}:
+            return False  # the order to kill it has not been carried out: it could start a step
+        entry.note(
+            "fenced",
+            {
+                "time_s": self._clock(),
+                "lost": facts["lost"],
+                "node_fail": bool(facts["lost"]) or facts["node_fail"],
+            },
+        )
+        entry.remove("secrets")
+        return True
+
+    def confirm_dead(self, node: str) -> None:
+        """Keep an operator's word that a node is off."""
+        if SAFE.fullmatch(node):
+            path = self._settings.root / "dead" / node
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(f"{self._clock():.3f}\n")
+
+    def _begin(self, entry: Entry, row: JobRow | None, nodes: Sequence[NodeRow]) -> dict[str, Any]:
+        """Return what was so when fencing began, noting it the first time; losses add up."""
+        facts: dict[str, Any] = dict(entry.noted("fencing") or {})
+        if not facts:
+            order = entry.noted("order") or {}
+            facts = {
+                "began_s": self._clock(),
+                "started_s": row.start_s if row else None,
+                "nodes": list(row.nodes if row else ()) or list(order.get("nodes") or ()),
+                "node_fail": bool(row and row.states & {"NODE_FAIL", "BOOT_FAIL"}),
+                "lost": [],
+            }
+        lost = {node.name for node in nodes if seen.is_down(node)} & set(facts["nodes"])
+        if "began_s" in facts and not lost <= set(facts["lost"]):
+            facts["lost"] = sorted(lost | set(facts["lost"]))
+        entry.note("fencing", facts)
+        return facts
+
+    def _safe(self, node: NodeRow | None, facts: dict[str, Any]) -> bool:
+        """Return whether nothing of the attempt can run on a node any more."""
+        if node is None:
+            return False
+        started_s = facts["started_s"]
+        if self._word_of_death_s(node.name) > (started_s or facts["began_s"]):
+            return True
+        if node.states & _OFF:
+            return True
+        if started_s is not None and node.boot_s is not None and node.boot_s > started_s:
+            return True
+        if seen.is_down(node) or node.states & _SILENT:
+            return False
+        if node.name not in facts["lost"] and not facts["node_fail"]:
+            return True  # it answered all along: Slurm itself waits for its tasks
+        return self._clock() >= facts["began_s"] + self._settings.settle_s
+
+    def _word_of_death_s(self, node: str) -> float:
+        try:
+            return float((self._settings.root / "dead" / node).read_text())
+        except (OSError, ValueError):
+            return 0.0
+
+    def _cancel(self, row: JobRow) -> None:
+        try:
+            self._commands.run("scancel", str(row.slurm_id))
+        except Declined:  # it has ended since
+            return
