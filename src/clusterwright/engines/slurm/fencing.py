@@ -45,20 +45,21 @@ class Fence:
         OutOfReach
             If Slurm does not answer.
         """
-        if row is not None and not seen.over(row):
+        alive = row is not None and not seen.over(row)
+        if row is not None and alive:
             self._cancel(row)
-        facts = self._begin(entry, row, nodes)
-        local = placing.emulates(nodes)
-        if local and not leftovers.end(entry.path):
+        facts = self._watch(entry, row, nodes)
+        if placing.emulates(nodes):
+            # Slurm waits on for a daemon that is dead; its processes are seen here all the same.
+            ordered = row is None or not alive or "COMPLETING" in row.states
+            gone = leftovers.end(entry.path) and ordered
+        else:
+            by_name = {node.name: node for node in nodes}
+            gone = not alive and all(
+                self._is_clear(name, by_name.get(name), facts) for name in facts["nodes"]
+            )
+        if not gone:
             return False
-        by_name = {node.name: node for node in nodes}
-        lost = [name for name in facts["nodes"] if not self._safe(by_name.get(name), facts)]
-        if not local and lost:
-            return False
-        if row is not None and not seen.over(row) and not local:
-            return False  # Slurm is still killing its tasks
-        if local and row is not None and not seen.over(row) and not row.states & {"COMPLETING"}:
-            return False  # the order to kill it has not been carried out: it could start a step
         entry.note(
             "fenced",
             {
@@ -77,8 +78,8 @@ class Fence:
             path.parent.mkdir(exist_ok=True)
             path.write_text(f"{self._clock():.3f}\n")
 
-    def _begin(self, entry: Entry, row: JobRow | None, nodes: Sequence[NodeRow]) -> dict[str, Any]:
-        """Return what was so when fencing began, noting it the first time; losses add up."""
+    def _watch(self, entry: Entry, row: JobRow | None, nodes: Sequence[NodeRow]) -> dict[str, Any]:
+        """Return what is known of the attempt's nodes since fencing began; it is noted."""
         facts: dict[str, Any] = dict(entry.noted("fencing") or {})
         if not facts:
             order = entry.noted("order") or {}
@@ -88,29 +89,36 @@ class Fence:
                 "nodes": list(row.nodes if row else ()) or list(order.get("nodes") or ()),
                 "node_fail": bool(row and row.states & {"NODE_FAIL", "BOOT_FAIL"}),
                 "lost": [],
+                "back_s": {},
             }
-        lost = {node.name for node in nodes if seen.is_down(node)} & set(facts["nodes"])
-        if "began_s" in facts and not lost <= set(facts["lost"]):
-            facts["lost"] = sorted(lost | set(facts["lost"]))
+        down = {node.name for node in nodes if seen.is_down(node) or node.states & _SILENT}
+        mine = set(facts["nodes"])
+        suspect = (
+            mine if facts["node_fail"] else set(facts["lost"])
+        )  # one of them: which, who knows
+        facts["lost"] = sorted(mine & (down | set(facts["lost"])))
+        back_s = {name: at for name, at in facts["back_s"].items() if name not in down}
+        for name in sorted((suspect | set(facts["lost"])) - down):
+            back_s.setdefault(name, self._clock())
+        facts["back_s"] = back_s
         entry.note("fencing", facts)
         return facts
 
-    def _safe(self, node: NodeRow | None, facts: dict[str, Any]) -> bool:
+    def _is_clear(self, name: str, node: NodeRow | None, facts: dict[str, Any]) -> bool:
         """Return whether nothing of the attempt can run on a node any more."""
+        since_s = facts["started_s"] or facts["began_s"]
+        if self._word_of_death_s(name) > since_s:
+            return True
         if node is None:
             return False
-        started_s = facts["started_s"]
-        if self._word_of_death_s(node.name) > (started_s or facts["began_s"]):
-            return True
-        if node.states & _OFF:
-            return True
-        if started_s is not None and node.boot_s is not None and node.boot_s > started_s:
+        if node.states & _OFF or (node.boot_s or 0.0) > since_s:
             return True
         if seen.is_down(node) or node.states & _SILENT:
             return False
-        if node.name not in facts["lost"] and not facts["node_fail"]:
-            return True  # it answered all along: Slurm itself waits for its tasks
-        return self._clock() >= facts["began_s"] + self._settings.settle_s
+        back_s = facts["back_s"].get(name)
+        if back_s is None:  # it answered all along, and Slurm has waited for its tasks
+            return True
+        return bool(self._clock() >= back_s + self._settings.settle_s)
 
     def _word_of_death_s(self, node: str) -> float:
         try:

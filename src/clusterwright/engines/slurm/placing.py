@@ -1,6 +1,7 @@
 """What an order needs to know of the cluster: partition, type of accelerator, address, limits."""
 
 import re
+import socket
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -36,8 +37,16 @@ def limits(config: str) -> Limits:
 
 
 def emulates(nodes: Sequence[NodeRow]) -> bool:
-    """Return whether every node is a daemon on this machine: no other one has such an address."""
-    return bool(nodes) and all(row.address.startswith(_LOOPBACK) for row in nodes)
+    """Return whether every node is a daemon on this very machine.
+
+    A loopback address alone could be that of a machine, or a container, with all of the cluster
+    on it and us elsewhere; its name then is another.
+    """
+    here = socket.gethostname().partition(".")[0]
+    return bool(nodes) and all(
+        row.address.startswith(_LOOPBACK) and row.hostname.partition(".")[0] == here
+        for row in nodes
+    )
 
 
 def place(
