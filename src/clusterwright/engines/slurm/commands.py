@@ -72,6 +72,8 @@ class Commands:
     """Runs one."""
     timeout_s: float
     """Longest time that one may take."""
+    environment: Mapping[str, str]
+    """Variables by which they find the cluster."""
 
     def run(self, *words: str, env: Mapping[str, str] | None = None) -> str:
         """Return what a command prints.
@@ -84,7 +86,7 @@ class Commands:
             If Slurm turns it down.
         """
         try:
-            done = self.runner(words, self.timeout_s, env or {})
+            done = self.runner(words, self.timeout_s, {**self.environment, **(env or {})})
         except TimeoutError as error:
             msg = (
                 f"{words[0]}: no answer within {self.timeout_s:g} s. "

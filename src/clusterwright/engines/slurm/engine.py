@@ -30,7 +30,7 @@ from clusterwright.engines.slurm.spool import FENCED, SAFE, Entry, Spool, parse_
 from clusterwright.errors import UnknownName
 
 _BOOKS: Final = (
-    *("order", "submitted", "end", "stop", "limit", "not_started", "ended", "fenced", "fencing"),
+    *("submitted", "end", "stop", "limit", "not_started", "ended", "fenced", "fencing"),
     *("secrets", "batch.sh", "rank.sh", "lock"),
 )
 _LATER: Final = ("submit limit", "submitjob", "maxsubmit", "not available now", "is down")
@@ -51,7 +51,11 @@ class SlurmEngine:
     ) -> None:
         """Keep the settings; `open` looks at the cluster."""
         self._settings = settings
-        self._commands = Commands(runner=runner, timeout_s=settings.command_timeout_s)
+        self._commands = Commands(
+            runner=runner,
+            timeout_s=settings.command_timeout_s,
+            environment=settings.environment,
+        )
         self._clock = clock
         self._spool = Spool(settings.root)
         self._fence = Fence(settings, self._commands, clock)
@@ -259,7 +263,9 @@ class SlurmEngine:
     def log_path(self, attempt: Attempt, rank: int, stream: Stream) -> Path | None:
         """Return the file that a rank prints to; it may not be there yet."""
         entry = self._spool.entry(attempt)
-        return entry.log(rank, stream) if entry.path.is_dir() else None
+        if not entry.path.is_dir():
+            return None
+        return entry.log(rank // int((entry.noted("order") or {}).get("ranks_per_task", 1)), stream)
 
     def report_path(self, attempt: Attempt) -> Path | None:
         """Return the file that the job reports into; it may not be there yet."""

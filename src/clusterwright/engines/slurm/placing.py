@@ -57,9 +57,13 @@ def place(
     Raises
     ------
     Refused
-        If it must have an accelerator that the cluster has not.
+        If it must have a node or an accelerator that the cluster has not.
     """
     spec = order.spec
+    unknown = sorted({share.node for share in order.shares} - {row.name for row in nodes})
+    if unknown:
+        msg = f"{order.attempt}: the cluster has no node {', '.join(unknown)}"
+        raise Refused(msg)
     return Place(
         directory=str(entry.path),
         changed=str(spool.changed),
@@ -78,7 +82,11 @@ def order_facts(order: Launch) -> dict[str, Any]:
     """Return what must be known of an order when its attempt is observed."""
     spec, nodes = order.spec, [share.node for share in order.shares]
     tasks = (len(nodes) or spec.num_nodes) * spec.num_tasks_per_node
-    return {"nodes": nodes, "num_ranks": 1 if spec.launcher == "batch" else tasks}
+    return {
+        "nodes": nodes,
+        "num_tasks": 1 if spec.launcher == "batch" else tasks,
+        "ranks_per_task": spec.ranks_per_node if spec.launcher == "torchrun" else 1,
+    }
 
 
 def _partition(order: Launch, settings: Settings, nodes: Iterable[NodeRow]) -> str:

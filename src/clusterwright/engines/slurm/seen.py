@@ -135,7 +135,7 @@ def attempt(entry: Entry, row: JobRow | None, down: Collection[str]) -> AttemptS
         return AttemptSeen(**facts, phase=Phase.LOST, lost_nodes=lost, message=_lost(lost))
     if row is not None and row.states & _NODE_LOST and (ending is None or ending.code):
         return AttemptSeen(**facts, phase=Phase.LOST, lost_nodes=lost, message=_lost(lost))
-    return _ended(entry, facts, row, int(order.get("num_ranks") or 0))
+    return _ended(entry, facts, row, int(order.get("num_tasks") or 0))
 
 
 def keep(seen: AttemptSeen) -> dict[str, Any]:
@@ -194,11 +194,11 @@ def _alive(entry: Entry, facts: dict[str, Any], row: JobRow, lost: tuple[str, ..
     return AttemptSeen(**facts, phase=phase, message=f"job {row.slurm_id} in Slurm")
 
 
-def _ended(entry: Entry, facts: dict[str, Any], row: JobRow | None, num_ranks: int) -> AttemptSeen:
+def _ended(entry: Entry, facts: dict[str, Any], row: JobRow | None, num_tasks: int) -> AttemptSeen:
     ending = entry.ending
-    ranks = entry.ranks(num_ranks)
+    ranks = entry.ranks(num_tasks)
     codes: tuple[int | None, ...] = tuple(None if one is None else one.code for one in ranks)
-    if num_ranks == 1 and ending is not None and codes == (None,) and ending.reason == "done":
+    if num_tasks == 1 and ending is not None and codes == (None,) and ending.reason == "done":
         codes = (ending.code,)  # a batch script is its own only task
     end, message = _verdict(entry, row, ending, codes)
     return AttemptSeen(

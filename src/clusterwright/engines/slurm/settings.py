@@ -25,6 +25,9 @@ class Settings:
     gpu_models: Mapping[str, str] = field(default_factory=dict)
     """Type of accelerator in gres.conf to the model as our jobs name it, as h100 to
     H100-SXM5-80GB; one that is absent is called as in gres.conf."""
+    environment: Mapping[str, str] = field(default_factory=dict)
+    """Variables by which Slurm's commands find the cluster, such as SLURM_CONF, where the server
+    has not got them from its own environment."""
     command_timeout_s: Seconds = 10.0
     """Longest time that a command of Slurm's may take."""
     poll_s: Seconds = 2.0
