@@ -41,8 +41,10 @@ class Rig(Protocol):
     """Open."""
     nodes: tuple[str, ...]
     """At least two nodes that are up."""
+    job_id: str
+    """A job that no other test has named: an engine may serve many tests."""
     folder: Path
-    """A directory that tasks and the test both see."""
+    """A directory of the test's own that tasks and the test both see."""
     patience_s: float
     """How long anything may take to happen."""
     loses_nodes: bool
@@ -82,7 +84,7 @@ def order(
     )
     share = {"num_cpus": 1}
     return Launch(
-        attempt=attempt or Attempt("7", 1),
+        attempt=attempt or Attempt(rig.job_id, 1),
         spec=job,
         shares=tuple(Share(node=node, **share) for node in named),
         secrets=secrets or {},
@@ -331,7 +333,7 @@ class Promises:
         launch = order(rig, 'echo once >> "$FOLDER/ran"')
         eventually(rig, lambda: rig.engine.fence(launch.attempt), why="a fence that holds")
         rig.engine.launch(launch)
-        later = order(rig, "exit 0", attempt=Attempt("7", 2))
+        later = order(rig, "exit 0", attempt=Attempt(rig.job_id, 2))
         rig.engine.launch(later)
         ended(rig, later.attempt)
         assert not lines(rig.folder / "ran")
@@ -423,7 +425,7 @@ class Promises:
         eventually(rig, lambda: rig.engine.fence(launch.attempt), why="a fence that holds")
         seen = ended(rig, launch.attempt)
         assert (seen.end, seen.lost_nodes) == (End.NODE_FAIL, (rig.nodes[1],))
-        again = order(rig, "exit 0", attempt=Attempt("7", 2), nodes=rig.nodes[:1])
+        again = order(rig, "exit 0", attempt=Attempt(rig.job_id, 2), nodes=rig.nodes[:1])
         rig.engine.launch(again)
         assert ended(rig, again.attempt).end is End.COMPLETED
 
@@ -433,7 +435,7 @@ class Promises:
             lambda: any(n.name == rig.nodes[1] and n.up for n in rig.engine.observe().nodes),
             why="the node back",
         )
-        back = order(rig, "exit 0", attempt=Attempt("7", 3), nodes=rig.nodes[1:2])
+        back = order(rig, "exit 0", attempt=Attempt(rig.job_id, 3), nodes=rig.nodes[1:2])
         rig.engine.launch(back)
         assert ended(rig, back.attempt).end is End.COMPLETED
         assert sorted(lines(rig.folder / "ran")) == ["0", "1"]
