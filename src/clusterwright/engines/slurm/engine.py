@@ -178,7 +178,7 @@ class SlurmEngine:
         if row is None or over_or_fenced(entry, row):
             return
         if entry.text("stop") is None:
-            words = f"{stop.signal or '-'} {stop.grace_s:g} {self._clock():.3f}"
+            words = f"{stop.signal or '-'} {stop.grace_s:g} {self._clock():.3f}\n"
             entry.make()
             entry.write("stop", words)
         number = str(row.slurm_id)
