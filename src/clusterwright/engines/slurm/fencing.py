@@ -16,7 +16,7 @@ from clusterwright.engines.slurm.settings import Settings
 from clusterwright.engines.slurm.spool import SAFE, Entry
 
 _OFF = frozenset({"POWERED_DOWN", "POWER_DOWN"})
-_SILENT = frozenset({"NOT_RESPONDING", "NO_RESPOND"})
+_SILENT = frozenset({"NOT_RESPONDING", "NO_RESPOND", "UNKNOWN"})
 
 
 class Fence:

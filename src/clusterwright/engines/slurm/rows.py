@@ -217,11 +217,13 @@ def _shares(one: _Json, names: Sequence[str]) -> tuple[Share, ...]:
 
 def _cores(sockets: object) -> int:
     """Return how many cores are taken, of sockets and cores as mappings or as lists."""
-    return sum(
-        "ALLOCATED" in _states(core.get("status") if isinstance(core, Mapping) else core)
+    states = [
+        _states(core.get("status") if isinstance(core, Mapping) else core)
         for socket in _values(sockets)
         for core in _values(socket.get("cores"))
-    )
+    ]
+    # ALLOCATED, or ALLOCATED_AND_IN_USE once a step runs on it.
+    return sum(any(word.startswith("ALLOCATED") for word in words) for words in states)
 
 
 def _memory_bytes(each: _Json) -> float:

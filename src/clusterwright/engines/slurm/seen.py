@@ -24,7 +24,8 @@ OVER: Final = frozenset(
 )
 """States of a job that Slurm is through with, unless it is still COMPLETING."""
 _NODE_LOST = frozenset({"NODE_FAIL", "BOOT_FAIL"})
-_DOWN = frozenset({"DOWN", "ERROR", "UNKNOWN", "FUTURE"})
+_DOWN = frozenset({"DOWN", "ERROR"})
+_ABSENT = frozenset({"UNKNOWN", "FUTURE"})
 _CLOSED = {
     "DRAIN": "drained",
     "DRAINED": "drained",
@@ -53,7 +54,7 @@ def waiting(row: JobRow) -> bool:
 
 
 def is_down(row: NodeRow) -> bool:
-    """Return whether a node cannot run tasks."""
+    """Return whether Slurm has given a node up; one that is only UNKNOWN may yet answer."""
     return bool(row.states & _DOWN)
 
 
@@ -68,7 +69,7 @@ def node(row: NodeRow, models: Mapping[str, str]) -> NodeSeen:
         Model of an accelerator by its type in gres.conf.
     """
     closed = [words for state, words in _CLOSED.items() if state in row.states]
-    down = is_down(row)
+    down = is_down(row) or bool(row.states & _ABSENT)
     return NodeSeen(
         name=row.name,
         up=not down,

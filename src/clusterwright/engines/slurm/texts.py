@@ -168,6 +168,7 @@ export PET_RDZV_ENDPOINT="$MASTER_ADDR:$MASTER_PORT" PET_MAX_RESTARTS=0
 
 RANK_BATCH: Final = r"""
 rank=0
+export SLURM_SUBMIT_DIR="$workdir" # where its owner stood, as scripts take it for
 """
 
 _RUN_START = r"""
