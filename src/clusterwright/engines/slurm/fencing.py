@@ -93,12 +93,11 @@ class Fence:
             }
         down = {node.name for node in nodes if seen.is_down(node) or node.states & _SILENT}
         mine = set(facts["nodes"])
-        suspect = (
-            mine if facts["node_fail"] else set(facts["lost"])
-        )  # one of them: which, who knows
         facts["lost"] = sorted(mine & (down | set(facts["lost"])))
+        # Slurm does not say for whose sake it ended a job: with none down now, it was any of them.
+        suspect = set(facts["lost"]) or (mine if facts["node_fail"] else set())
         back_s = {name: at for name, at in facts["back_s"].items() if name not in down}
-        for name in sorted((suspect | set(facts["lost"])) - down):
+        for name in sorted(suspect - down):
             back_s.setdefault(name, self._clock())
         facts["back_s"] = back_s
         entry.note("fencing", facts)
