@@ -2,6 +2,7 @@
 
 import shutil
 import tempfile
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -10,11 +11,26 @@ from tests.engines.slurm.cluster import Cluster
 
 @pytest.fixture(scope="session")
 def cluster():
-    # Not pytest's folder: names of sockets have little room.
-    made = Cluster(Path(tempfile.mkdtemp(prefix="cw-slurm-")), num_nodes=4, num_defined=128)
+    with _short_folder() as folder:
+        made = Cluster(folder, num_nodes=4)
+        try:
+            made.start()
+            yield made
+        finally:
+            made.stop()
+
+
+@pytest.fixture
+def short_folder():
+    with _short_folder() as folder:
+        yield folder
+
+
+@contextmanager
+def _short_folder():
+    """Make a folder; not in pytest's own, because names of sockets have little room."""
+    folder = Path(tempfile.mkdtemp(prefix="cw-slurm-"))
     try:
-        made.start()
-        yield made
+        yield folder
     finally:
-        made.stop()
-        shutil.rmtree(made.folder, ignore_errors=True)
+        shutil.rmtree(folder, ignore_errors=True)

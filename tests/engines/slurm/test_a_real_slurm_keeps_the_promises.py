@@ -34,6 +34,8 @@ class SlurmRig:
 
     def lose(self, node):
         self.cluster.kill_node(node)
+        # Slurm finds out by itself, in a quarter of a minute: the survival tests wait for that.
+        self.cluster.call("scontrol", "update", f"NodeName={node}", "State=DOWN", "Reason=gone")
 
     def regain(self, node):
         self.cluster.start_node(node)

@@ -160,10 +160,10 @@ class SlurmEngine:
             ours, _ = self._sorted(self._jobs())
             found = ours.get(order.attempt)
             if found:
+                entry.watch()
                 entry.write("submitted", str(min(row.slurm_id for row in found)))
             else:
                 self._submit(order, entry)
-            entry.watch()
 
     def stop(self, attempt: Attempt, stop: Stop) -> None:
         """Take an attempt out of the queue, or tell its batch script to end it step by step.
@@ -292,9 +292,11 @@ class SlurmEngine:
         if order.secrets:
             entry.write("secrets", render.secrets_text(order.secrets))
         words = render.sbatch_words(order, place)
+        entry.watch()  # before there is anything to see, so that nothing is ever overlooked
         try:
             out = self._commands.run(*words, env={leftovers.VARIABLE: str(entry.path)})
         except Declined as error:
+            entry.unwatch()
             entry.remove("secrets", "order")
             if any(word in str(error).lower() for word in _LATER):
                 msg = f"{order.attempt}: {error}"
