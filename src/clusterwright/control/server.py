@@ -25,6 +25,7 @@ from clusterwright.control.conductor import Conductor
 from clusterwright.control.journal import Journal
 from clusterwright.engines import Engine, NodeSeen
 from clusterwright.engines.local import LocalEngine, LocalNode, this_machine
+from clusterwright.engines.slurm import Settings, SlurmEngine
 from clusterwright.errors import Conflict, UsageError
 from clusterwright.model.centre import Centre, Nodes
 from clusterwright.units import Fraction
@@ -114,9 +115,17 @@ def serve(serving: Serving, centre: Centre | None) -> None:
 def engine_of(centre: Centre, root: Path) -> Engine:
     """Return the engine of a centre, not opened yet."""
     if centre.engine == "slurm":
-        from clusterwright.engines.slurm import SlurmEngine
-
-        return SlurmEngine(root)
+        use = centre.slurm
+        return SlurmEngine(
+            Settings(
+                root=root,
+                delegate=use.delegate,
+                partitions=use.partitions,
+                accounts=use.accounts,
+                qos=use.qos,
+                gpu_models=use.gpu_models,
+            )
+        )
     return LocalEngine(root, _local_nodes(centre))
 
 
