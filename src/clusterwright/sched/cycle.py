@@ -53,8 +53,7 @@ def cycle(state: State, now_s: float) -> Decisions:
     state.touched.clear()
     for name in names:
         _serve(state, state.pools[name], now_s, found)
-    if state.timers:
-        found.wake_s = min(found.wake_s, state.timers[0][0])
+    found.wake_s = min(found.wake_s, gates.next_begin_s(state))
     return found
 
 
