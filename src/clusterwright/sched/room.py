@@ -87,7 +87,9 @@ class _Room:
         bounds = []
         for bit, held in self.on_node.items():
             lacking = self.ask.units - pool.free[bit]
-            if id(pool.kind_at[bit]) in kinds and lacking <= sum(held.values()):
+            # Where nothing is lacking it is short of host cores or memory, which nobody is stopped
+            # for.
+            if id(pool.kind_at[bit]) in kinds and 0 < lacking <= sum(held.values()):
                 bound = lacking * min(costs[job] / units for job, units in held.items())
                 bounds.append((bound, bit, lacking))
         best: tuple[float, list[int]] = (float("inf"), [])
