@@ -9,6 +9,7 @@ from clusterwright.cli import files
 from clusterwright.cli.progress import Progress
 from clusterwright.errors import UsageError
 from clusterwright.learn import Outlook, Past
+from clusterwright.model.cluster import Cluster
 from clusterwright.model.job import Job
 from clusterwright.units import Seconds, UnitError, parse
 from clusterwright.units import format as show
@@ -109,6 +110,36 @@ def outlooks(found: Split, model: Model) -> list[Outlook]:
         return learn.Boosted(found.past, found.from_s).outlooks(found.jobs)
     history = learn.known_at(found.past, found.from_s)
     return [history.outlook(job, found.from_s) for job in found.jobs]
+
+
+def fitting(
+    jobs: tuple[Job, ...], cluster: Cluster, progress: Progress, *, shared: bool = False
+) -> tuple[Job, ...]:
+    """Return the jobs that their queue can hold; the others would block it for ever.
+
+    With `shared` a queue may use the nodes of all.
+
+    Raises
+    ------
+    UsageError
+        If there is none.
+    """
+    room: dict[str, int] = {}
+    for group in cluster.groups:
+        room[group.queue] = room.get(group.queue, 0) + group.num_nodes * group.quanta
+    if shared:
+        everything = sum(room.values())
+        room = dict.fromkeys((*room, *(one.queue for one in cluster.quotas)), everything)
+    kept = tuple(job for job in jobs if job.quanta <= room.get(job.queue, 0))
+    if len(kept) < len(jobs):
+        progress.say(
+            f"{len(jobs) - len(kept):,} of {len(jobs):,} jobs left out: their queue has no nodes, "
+            "or not enough for them"
+        )
+    if not kept:
+        msg = "no job of the trace is in a queue with nodes; look at the names in --queues"
+        raise UsageError(msg)
+    return kept
 
 
 def seconds(option: str, text: str) -> Seconds:

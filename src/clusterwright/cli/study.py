@@ -25,4 +25,10 @@ STUDIES: Sequence[tuple[str, str, str]] = (
         "clusterwright study packing --nodes nodes.csv --trace pods.csv\n"
         "clusterwright study packing --nodes nodes.csv --trace pods.csv --seeds 3",
     ),
+    (
+        "starts",
+        "Say how often waiting jobs started when they were foretold to start.",
+        "clusterwright study starts jobs.csv.gz --queues queues.csv --from 14d\n"
+        "clusterwright study starts jobs.csv --queues queues.csv --policy fair -o json",
+    ),
 )

@@ -166,13 +166,9 @@ def run(
         looks=sorted(looks_s, reverse=True),
         look=look,
     )
-    gc.freeze()  # the jobs stay for the whole run: the collector need not walk them again and again
-    try:
-        for number in range(len(here.breakage.causes)):
-            _plan_strike(here, 0.0, number)
-        end = _play(here, jobs, progress)
-    finally:
-        gc.unfreeze()
+    for number in range(len(here.breakage.causes)):
+        _plan_strike(here, 0.0, number)
+    end = _play(here, jobs, progress)
     return _outcome(here, cluster, jobs, end if setting.horizon_s is None else setting.horizon_s)
 
 
@@ -255,6 +251,14 @@ def describe_policies() -> list[dict[str, str]]:
 
 def _play(here: _Run, jobs: Sequence[Job], progress: Progress | None) -> float:
     """Let everything happen, and return when the last of it did."""
+    gc.freeze()  # the jobs stay for the whole run: the collector need not walk them again and again
+    try:
+        return _all_moments(here, jobs, progress)
+    finally:
+        gc.unfreeze()
+
+
+def _all_moments(here: _Run, jobs: Sequence[Job], progress: Progress | None) -> float:
     state, planned, setting = here.state, here.planned, here.setting
     log, arrivals = here.log, [*(job.submit_s for job in jobs), _NEVER]
     horizon = _NEVER if setting.horizon_s is None else setting.horizon_s
