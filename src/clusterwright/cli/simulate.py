@@ -8,7 +8,7 @@ from cyclopts import Parameter
 
 from clusterwright import documents, report, sched, twin
 from clusterwright.catalog import Catalog
-from clusterwright.cli import files, given, load
+from clusterwright.cli import files, given, load, waits
 from clusterwright.cli.common import Common, FileName
 from clusterwright.cli.output import Answer, emit, items_document
 from clusterwright.cli.physics import Physics
@@ -46,6 +46,7 @@ def simulate(
     failures: Literal["on", "off"] | None = None,
     hourly: Annotated[bool, Parameter(negative=())] = False,
     seed: int = 0,
+    when: Annotated[str | None, Parameter(name="--when")] = None,
     list_policies: Annotated[bool, Parameter(name="--list", negative=())] = False,
     out: Annotated[str | None, Parameter(name="--out")] = None,
     lang: str = "en",
@@ -98,6 +99,9 @@ def simulate(
         Price and carbon hour by hour, where the region has a series.
     seed
         Seed of all random streams.
+    when
+        Instead of a summary: stop then, such as 10d, and say of every job of the trace that waits
+        why, and by when it will start with a chance of 10, 50 and 90 %.
     list_policies
         Name the policies with their rules and stop.
     out
@@ -121,6 +125,9 @@ def simulate(
     progress = Progress(common)
     if days <= 0:
         msg = f"--days {days:g}: a run lasts longer than nothing"
+        raise UsageError(msg)
+    if when is not None and (trace is None or out is not None):
+        msg = "--when answers for the jobs of a --trace and writes no files: leave out --out"
         raise UsageError(msg)
     if design is not None and demand is not None:
         if trace is not None:
@@ -156,6 +163,9 @@ def simulate(
             saving = given.Saving(checkpoint_every, checkpoint_cost, restart_cost)
             jobs = given.stoppable(jobs, saving, catalog)
         speeds, jobs = physics.speeds(cluster, jobs, parts, None)
+        if when is not None:
+            emit(waits.answer(cluster, jobs, setting, speeds, when, progress), common)
+            return ExitCode.OK
         name = trace or ""
         played = _timed(name, cluster, jobs, setting, power, progress, speeds, dropped=dropped)
     if out is not None and not dry_run:

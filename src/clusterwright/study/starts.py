@@ -112,7 +112,7 @@ def starts(
             seen.append(sched.picture(state, now_s))
 
     outcome = twin.run(cluster, jobs, setting, looks_s=times, look=look)
-    known = _Known(outcome, past)
+    known = Known(outcome, past)
     mended = _Mended(known.start_s)
     moments = []
     for number, one in enumerate(seen, 1):
@@ -137,10 +137,11 @@ def _levels(found: Sequence[StartForecast]) -> Column:
     return np.array([[one.quantile_s(level) for level in LEVELS] for one in found])
 
 
-class _Known:
+class Known:
     """What is known at a moment of a replay; moments come in order."""
 
-    def __init__(self, outcome: Outcome, past: Sequence[Past]) -> None:
+    def __init__(self, outcome: Outcome, past: Sequence[Past] = ()) -> None:
+        """Take a replay, and jobs of the time before with their ends."""
         self._jobs = outcome.jobs
         self._number = {job.job_id: number for number, job in enumerate(outcome.jobs)}
         self._submit_s = [job.submit_s for job in outcome.jobs]

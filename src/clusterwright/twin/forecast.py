@@ -75,9 +75,9 @@ class Luck:
     """How many futures."""
     seed: int = 0
     """Seed of all of them."""
-    shared_fraction: Fraction = 0.0
-    """How far run times of one queue go together: correlation of their normal scores. Near copies
-    of one job run alike, so that what is expected of a queue is off for all of it at once."""
+    shared_fraction: Fraction = 0.8
+    """Correlation, as normal scores, of run times within a batch: jobs of one queue, user, size and
+    day. Near copies run alike, so what is expected of a batch is off for all of it at once."""
 
 
 def forecast(
@@ -179,11 +179,11 @@ class _RunTimes:
             _worked_s(running[job.job_id], job, seen.at_s) if job.job_id in running else 0.0
             for job in self._jobs
         ]
-        queues = {job.queue: None for job in self._jobs}
-        self._queue = np.array(
-            [list(queues).index(job.queue) for job in self._jobs], dtype=np.int64
+        numbers: dict[tuple[object, ...], int] = {}
+        self._batch = np.array(
+            [numbers.setdefault(_batch(job), len(numbers)) for job in self._jobs], dtype=np.int64
         )
-        self._num_queues = len(queues)
+        self._num_batches = len(numbers)
 
     def sample(self) -> tuple[Picture, list[Job]]:
         """Return the picture and the jobs as they would be if their run times were these."""
@@ -217,7 +217,7 @@ class _RunTimes:
     def _times_s(self) -> Column:
         rng, shared = self._rng, self._shared
         own = rng.standard_normal(len(self._jobs))
-        together = rng.standard_normal(self._num_queues)[self._queue]
+        together = rng.standard_normal(self._num_batches)[self._batch]
         score = math.sqrt(shared) * together + math.sqrt(1.0 - shared) * own
         found: Column = np.maximum(self._draw.times_s(_normal_cdf(score)), self._least_s + 1.0)
         return found
@@ -297,6 +297,12 @@ def _later_may_delay(setting: Setting, cluster: Cluster, recent: Sequence[Expect
     in_turn = alike and policy.order in (("priority", "submitted"), ("submitted",))
     shares = setting.pooled and bool(cluster.quotas)
     return shares or not in_turn or policy.backfill != "none"
+
+
+def _batch(job: Job) -> tuple[object, ...]:
+    """Return what jobs have in common that are likely to be near copies."""
+    size = job.num_gpus_ratio or -job.num_cpus
+    return job.queue, job.user, size, job.submit_s // SECONDS_PER_DAY
 
 
 def _worked_s(run: RunningJob, job: Job, now_s: float) -> float:
