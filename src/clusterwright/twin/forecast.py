@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from clusterwright import compute
 from clusterwright.learn import Outlook
-from clusterwright.learn.outlook import EDGES_S
+from clusterwright.learn.outlook import EDGES_S, NUM_BINS
 from clusterwright.model.cluster import Cluster
 from clusterwright.model.job import Job, Reason
 from clusterwright.model.policy import Policy
@@ -227,7 +227,7 @@ class _Draw:
     """Many outlooks, from each of which a run time is read off at a level of its own."""
 
     def __init__(self, outlooks: Sequence[Outlook]) -> None:
-        shares = np.array([one.shares for one in outlooks]).reshape(len(outlooks), -1)
+        shares = np.array([one.shares for one in outlooks]).reshape(len(outlooks), NUM_BINS)
         self._shares = shares
         self._upto = np.cumsum(shares, axis=1)
         self._log_edges = np.log(EDGES_S)
@@ -236,7 +236,7 @@ class _Draw:
         """Return the run time of each outlook at its level, shape (num_outlooks,)."""
         if not levels.size:
             return levels
-        step = (self._upto < levels[:, None]).sum(axis=1).clip(0, self._shares.shape[1] - 1)
+        step = (self._upto < levels[:, None]).sum(axis=1).clip(0, NUM_BINS - 1)
         rows = np.arange(levels.size)
         share = self._shares[rows, step]
         before = self._upto[rows, step] - share
