@@ -5,6 +5,7 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter
@@ -358,6 +359,10 @@ def _spec(file: str, changes: Sequence[str], common: Common) -> JobSpec:
                 stderr(common).print(str(remark))
     else:
         spec = documents.read(content, JobSpec, file=file)
+    if spec.workdir is not None and not Path(spec.workdir).is_absolute():
+        # The server does not know where the user stands; what they wrote is meant from the file.
+        here = Path.cwd() if file == "-" else Path(file).absolute().parent
+        spec = replace(spec, workdir=str((here / spec.workdir).resolve()))
     if not changes:
         return spec
     document = documents.as_dict(spec)

@@ -175,6 +175,22 @@ COMMANDS: Sequence[tuple[str, str, str]] = (
         "clusterwright queues\nclusterwright queues -o json",
     ),
     (
+        "top",
+        "Show nodes, queues and jobs, again and again.",
+        "clusterwright top\nclusterwright top --once -o json",
+    ),
+    (
+        "cost",
+        "Say who held what and what it cost, down to the bill.",
+        "clusterwright cost --by queue\n"
+        "clusterwright cost --by job --since 2026-11-01T00:00:00Z --focus > bill.csv",
+    ),
+    (
+        "energy",
+        "Say who drew how much energy and emitted how much carbon.",
+        "clusterwright energy\nclusterwright energy --by owner -o json",
+    ),
+    (
         "token",
         "Hand out, list and revoke tokens.",
         "clusterwright token add ann --role user --project vision\n"
@@ -218,8 +234,8 @@ COMMANDS: Sequence[tuple[str, str, str]] = (
     ),
     (
         "demo",
-        "Plan the worked case, run its month in the twin and show the report.",
-        "clusterwright demo\nclusterwright demo --out demo-out -q",
+        "Plan the worked case, prove it in the twin, then run a real gang and kill a node.",
+        "clusterwright demo\nclusterwright demo --out demo-out --no-live -q",
     ),
     (
         "completion",
@@ -261,6 +277,7 @@ _TOGETHER: Mapping[str, str] = {
     **dict.fromkeys(("hold", "release", "requeue", "wait"), "jobs"),
     **dict.fromkeys(("logs", "events"), "follow"),
     **dict.fromkeys(("nodes", "drain", "undrain", "queues"), "centre"),
+    **dict.fromkeys(("top", "cost", "energy"), "money"),
     **dict.fromkeys(("token", "backup", "restore"), "centre"),
 }
 

@@ -4,11 +4,10 @@ import json
 import logging
 import os
 import signal
-import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
@@ -18,6 +17,9 @@ from clusterwright.cli.common import Common, stderr
 from clusterwright.cli.output import API_VERSION, Answer, emit
 from clusterwright.errors import Conflict, ExitCode, TargetMissing, UsageError
 from clusterwright.model.centre import Centre, Nodes
+
+if TYPE_CHECKING:
+    from clusterwright.control.server import Serving
 
 _READY_S = 30.0
 _DOWN_S = 30.0
@@ -38,6 +40,7 @@ def up(
     tls_cert: Path | None = None,
     tls_key: Path | None = None,
     plain_http: Annotated[bool, Parameter(name="--plain-http", negative=())] = False,
+    open_metrics: Annotated[bool, Parameter(name="--open-metrics", negative=())] = False,
     foreground: Annotated[bool, Parameter(name="--foreground", negative=())] = False,
     dry_run: Annotated[bool, Parameter(name="--dry-run", negative=())] = False,
     common: Common | None = None,
@@ -74,6 +77,8 @@ def up(
         Its key.
     plain_http
         Listen beyond loopback without TLS all the same: something else encrypts.
+    open_metrics
+        Show /metrics without a token.
     foreground
         Stay, with the log on stderr, instead of running in the background.
     dry_run
@@ -95,6 +100,7 @@ def up(
         certificate=tls_cert,
         key=tls_key,
         open_to_all=plain_http,
+        open_metrics=open_metrics,
     )
     serving.check()
     wanted = _centre(file, nodes, gpus_per_node, cpus_per_node, gpu_model, policy, engine)
@@ -105,9 +111,9 @@ def up(
         _log_to_stderr(verbose=common.verbose)
         serve(serving, wanted)
         return ExitCode.OK
-    found = _running(state)
+    found = running(state)
     if found is None:
-        found = _in_background(state, wanted, listen, journal, tls_cert, tls_key, plain_http)
+        found = in_background(serving, wanted)
     elif wanted is not None:
         msg = f"a centre runs from {state} already ({found['url']}); `clusterwright down` ends it"
         raise Conflict(msg)
@@ -145,7 +151,7 @@ def down(
     """
     common = common or Common()
     state = (state_dir or client.where("data") / "centre").absolute()
-    found = _running(state)
+    found = running(state)
     if found is None:
         if jobs:
             _end_agents(state)
@@ -161,7 +167,7 @@ def down(
                 time.sleep(0.1)
     os.kill(found["pid"], signal.SIGTERM)
     end = time.monotonic() + _DOWN_S
-    while _running(state) is not None:
+    while running(state) is not None:
         if time.monotonic() > end:
             msg = f"the server (process {found['pid']}) has not ended after {_DOWN_S:.0f} s"
             raise Conflict(msg)
@@ -217,50 +223,48 @@ def _centre(
     return found
 
 
-def _in_background(
-    state: Path,
-    wanted: Centre | None,
-    listen: str,
-    journal: str,
-    tls_cert: Path | None,
-    tls_key: Path | None,
-    plain_http: bool,
-) -> dict[str, Any]:
+def in_background(serving: "Serving", wanted: Centre | None) -> dict[str, Any]:
     """Start the server in a session of its own, and return where it is once it is ready."""
+    state = serving.state_dir
     state.mkdir(mode=0o700, parents=True, exist_ok=True)
-    words = [sys.executable, "-m", "clusterwright", "up", "--foreground", "--listen", listen]
-    words += ["--state-dir", str(state)]
-    words += ["--journal", journal] if journal else []
-    words += ["--tls-cert", str(tls_cert)] if tls_cert else []
-    words += ["--tls-key", str(tls_key)] if tls_key else []
-    words += ["--plain-http"] if plain_http else []
+    host = f"[{serving.host}]" if ":" in serving.host else serving.host
+    words = [sys.executable, "-m", "clusterwright", "up", "--foreground"]
+    words += ["--listen", f"{host}:{serving.port}", "--state-dir", str(state)]
+    words += ["--journal", serving.journal] if serving.journal else []
+    words += ["--tls-cert", str(serving.certificate)] if serving.certificate else []
+    words += ["--tls-key", str(serving.key)] if serving.key else []
+    words += ["--plain-http"] if serving.open_to_all else []
+    words += ["--open-metrics"] if serving.open_metrics else []
     if wanted is not None:
         path = state / "centre.yaml"
         path.write_text(documents.dump(wanted))
         words += ["--file", str(path)]
     log = state / "server.log"
-    with log.open("ab") as output:
-        process = subprocess.Popen(  # noqa: S603 - our own program with our own words
-            words,
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=output,
-            start_new_session=True,
-            cwd="/",
-        )
+    # Not through `subprocess`, which warns of a child that outlives its parent, as this one must.
+    child = os.posix_spawn(
+        sys.executable,
+        words,
+        os.environ,
+        file_actions=[
+            (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+            (os.POSIX_SPAWN_OPEN, 1, str(log), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600),
+            (os.POSIX_SPAWN_DUP2, 1, 2),
+        ],
+        setsid=True,
+    )
     end = time.monotonic() + _READY_S
     while time.monotonic() < end:
-        found = _running(state)
-        if found is not None and found["pid"] == process.pid:
+        found = running(state)
+        if found is not None and found["pid"] == child:
             return found
-        if process.poll() is not None:
+        if os.waitpid(child, os.WNOHANG)[0]:
             break
         time.sleep(0.03)
     tail = log.read_text(errors="replace").strip().splitlines()[-5:]
     raise TargetMissing("the server did not start:\n" + "\n".join(tail))
 
 
-def _running(state: Path) -> dict[str, Any] | None:
+def running(state: Path) -> dict[str, Any] | None:
     """Return process and URL of the server of a state directory; None when none runs."""
     try:
         found = json.loads((state / "server.json").read_text())
@@ -277,8 +281,7 @@ def _end_agents(state: Path) -> None:
     from clusterwright.engines.local import LocalEngine
 
     if (state / "engine").is_dir():
-        engine = LocalEngine(state / "engine")
-        engine.shut_down()
+        LocalEngine(state / "engine").shut_down()
 
 
 def _log_to_stderr(*, verbose: bool) -> None:

@@ -208,6 +208,15 @@ class Client:
         """Revoke a token by name or id."""
         self._send("DELETE", _path("tokens", name))
 
+    def accounts(self, **wanted: Any) -> Plain:
+        """Return accounts, by job, project, queue or owner, from `since` until `until`."""
+        return self._ask("GET", "/accounts", params=_given(wanted))
+
+    def account(self, job: str) -> Plain:
+        """Return what one job held and what that came to."""
+        found: Plain = self._ask("GET", _path("jobs", job, "account"))["spec"]
+        return found
+
     def get(self, path: str, **query: Any) -> Plain:
         """Return what a path under `/api/v1` answers."""
         return self._ask("GET", path, params=_given(query))

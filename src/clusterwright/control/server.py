@@ -18,6 +18,7 @@ from pathlib import Path
 
 import uvicorn
 
+from clusterwright.catalog import load
 from clusterwright.control import auth, fold, orders
 from clusterwright.control.api import create_app
 from clusterwright.control.conductor import Conductor
@@ -26,6 +27,7 @@ from clusterwright.engines import Engine, NodeSeen
 from clusterwright.engines.local import LocalEngine, LocalNode, this_machine
 from clusterwright.errors import Conflict, UsageError
 from clusterwright.model.centre import Centre, Nodes
+from clusterwright.units import Fraction
 
 _log = logging.getLogger(__name__)
 
@@ -46,6 +48,8 @@ class Serving:
     """TLS certificate; absent, it speaks plain HTTP."""
     key: Path | None = None
     """Key of the certificate."""
+    open_metrics: bool = False
+    """Whether `/metrics` needs no token."""
     open_to_all: bool = False
     """The explicit word: listen beyond loopback without TLS."""
 
@@ -97,7 +101,7 @@ def serve(serving: Serving, centre: Centre | None) -> None:
         conductor = Conductor(journal, engine, state / "work", book=book)
         conductor.start()
         try:
-            wanted = found_nodes(wanted, engine)
+            wanted = with_draws(found_nodes(wanted, engine))
             conductor.ask(lambda book, now_s: orders.change_centre(book, wanted, now_s))
             _first_token(conductor, state / "token")
             _listen(serving, conductor)
@@ -120,6 +124,21 @@ def found_nodes(centre: Centre, engine: Engine) -> Centre:
         return centre
     seen = engine.observe().nodes
     return replace(centre, nodes=tuple(_grouped(seen)))
+
+
+def with_draws(centre: Centre) -> Centre:
+    """Return a centre whose rates say what nodes draw: the catalogue's shares where it does not."""
+    rates = centre.rates
+    if rates.idle_fraction is not None and rates.busy_fraction is not None:
+        return centre
+    parts = load()
+    idle, busy = rates.idle_fraction, rates.busy_fraction
+    rates = replace(
+        rates,
+        idle_fraction=parts.default("plan.idle_power", Fraction) if idle is None else idle,
+        busy_fraction=parts.default("plan.busy_power", Fraction) if busy is None else busy,
+    )
+    return replace(centre, rates=rates)
 
 
 def _local_nodes(centre: Centre) -> Sequence[LocalNode]:
@@ -178,7 +197,7 @@ def _first_token(conductor: Conductor, path: Path) -> None:
 
 def _listen(serving: Serving, conductor: Conductor) -> None:
     config = uvicorn.Config(
-        create_app(conductor),
+        create_app(conductor, open_metrics=serving.open_metrics),
         log_config=None,
         access_log=False,
         ssl_certfile=serving.certificate,
@@ -195,6 +214,7 @@ def _listen(serving: Serving, conductor: Conductor) -> None:
         except OSError as error:
             msg = f"{serving.host}:{serving.port} cannot be listened on: {error.strerror}"
             raise Conflict(msg) from error
+        listener.listen(2048)  # whoever reads the file below may connect at once
         port = listener.getsockname()[1]
         scheme = "https" if serving.certificate is not None else "http"
         host = f"[{serving.host}]" if family == socket.AF_INET6 else serving.host

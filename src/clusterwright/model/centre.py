@@ -77,9 +77,10 @@ class Rates:
     """Carbon of the grid."""
     pue_ratio: Ratio = 1.0
     """Facility energy over IT energy."""
-    idle_fraction: Fraction = 0.3
-    """Draw of an idle node as a share of its most, where nobody measures it."""
-    busy_fraction: Fraction = 0.85
+    idle_fraction: Fraction | None = None
+    """Draw of an idle node as a share of its most, where nobody measures it; absent, the
+    catalogue's."""
+    busy_fraction: Fraction | None = None
     """Draw of a busy node likewise."""
 
 
