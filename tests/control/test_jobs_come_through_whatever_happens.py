@@ -1,5 +1,7 @@
 """The live loop over a world that fails: jobs run once, are never lost, and never run twice."""
 
+from dataclasses import replace
+
 import pytest
 from tests.control.world import (
     centre,
@@ -211,7 +213,12 @@ def test_the_journal_read_back_is_the_book(plane):
     comes_to(conductor, names[2], "RUNNING")
     with conductor.reading() as book:
         again = fold.book_of(conductor.journal.entries())
-        assert picture(again.state, 0.0) == picture(book.state, 0.0)
+        seen = [
+            # Reading runs no cycle, so it has nothing looked at yet.
+            replace(picture(one.state, 0.0), touched=())
+            for one in (again, book)
+        ]
+        assert seen[0] == seen[1]
         assert {n: r.state for n, r in again.jobs.items()} == {
             n: r.state for n, r in book.jobs.items()
         }
