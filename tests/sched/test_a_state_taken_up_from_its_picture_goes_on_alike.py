@@ -217,7 +217,7 @@ def taken_up(state, now, cluster, policy, how):
     return again
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(cases())
 def test_both_decide_the_same_from_then_on(case):
     cluster, jobs, policy, how, outside, moments = case

@@ -67,7 +67,7 @@ def workloads(draw):
     )
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(
     workloads(),
     st.sampled_from(sorted(POLICIES)),

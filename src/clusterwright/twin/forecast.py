@@ -163,22 +163,18 @@ class _RunTimes:
         left_s = {one.job: one.left_s for one in seen.running}
         left_s |= {one.job: one.left_s for one in seen.waiting}
         running = {one.job: one for one in seen.running}
-        self._done_s = np.zeros(len(known))
-        outlooks = []
-        for number, one in enumerate(known):
+        done_s, least_s, outlooks = [], [], []
+        for one in known:
             name = one.job.job_id
             left = left_s.get(name)
-            if left is not None:  # what it has saved is known, what is left of it is not
-                self._done_s[number] = one.job.duration_s - left
-            ran_s = self._done_s[number]
-            if name in running:
-                ran_s += _worked_s(running[name], one.job, seen.at_s)
-            outlooks.append(one.outlook.after(ran_s) if ran_s > 0.0 else one.outlook)
+            # What it has saved is known, what is left of it is not.
+            done_s.append(0.0 if left is None else one.job.duration_s - left)
+            run = running.get(name)
+            now_s = 0.0 if run is None else _worked_s(run, one.job, seen.at_s)
+            least_s.append(done_s[-1] + now_s)
+            outlooks.append(one.outlook.after(least_s[-1]) if least_s[-1] > 0.0 else one.outlook)
+        self._done_s, self._least_s = np.array(done_s), np.array(least_s)
         self._draw = _Draw(outlooks)
-        self._least_s = self._done_s + [
-            _worked_s(running[job.job_id], job, seen.at_s) if job.job_id in running else 0.0
-            for job in self._jobs
-        ]
         numbers: dict[tuple[object, ...], int] = {}
         self._batch = np.array(
             [numbers.setdefault(_batch(job), len(numbers)) for job in self._jobs], dtype=np.int64
