@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from clusterwright.model.job import QUANTA
 from clusterwright.model.quota import Quota
+from clusterwright.model.reservation import Reservation
 from clusterwright.units import Bytes, Watts
 
 
@@ -48,6 +49,8 @@ class Cluster:
     """Node groups; a queue may own several."""
     quotas: tuple[Quota, ...] = ()
     """What each queue is owed and allowed where queues share nodes; empty for no rules."""
+    reservations: tuple[Reservation, ...] = ()
+    """Nodes that are kept for some jobs, or for nobody, for a time."""
 
     @property
     def num_gpus(self) -> int:

@@ -10,7 +10,7 @@ class EventKind(IntEnum):
     """Kinds of events; the value is also the order among events of the same second.
 
     What frees resources comes first, so that an arrival of that second may use them; what asks for
-    them comes last.
+    them comes last. Kinds that came later stand at the end, because logs keep the values.
     """
 
     FINISH = 0
@@ -43,6 +43,10 @@ class EventKind(IntEnum):
     """The data that a job reads are on the hot tier, for it and for all others that read them."""
     EVICTED = 14
     """The data that a job read had to make room on the hot tier."""
+    HOLD_BY_ADMIN = 15
+    """A waiting job is held by an operator; its owner cannot undo it."""
+    RELEASE_BY_ADMIN = 16
+    """An operator releases a job, whoever held it."""
 
 
 class Event(NamedTuple):

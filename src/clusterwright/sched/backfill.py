@@ -15,7 +15,7 @@ from itertools import islice
 from clusterwright.model.event import Event
 from clusterwright.sched import starts
 from clusterwright.sched.line import Line, Rank, rank_of
-from clusterwright.sched.nodes import ALL, Ask, Pool
+from clusterwright.sched.nodes import ALL, Ask, Pool, Spot
 from clusterwright.sched.quotas import Tier
 from clusterwright.sched.state import State
 
@@ -65,6 +65,7 @@ def _easy(state: State, pool: Pool, now_s: float) -> list[Event]:
     if first is None:
         return []
     shadow_s, kept = _promise(state, pool, first, now_s)
+    permits = state.permits
     started: list[Event] = []
     closed: set[Ask] = set()
     tight: set[Ask] = set()
@@ -74,6 +75,11 @@ def _easy(state: State, pool: Pool, now_s: float) -> list[Event]:
         if job == first or ask.units > pool.free_units:
             continue
         if not line.account.within_limit(ask.quanta(pool.scale)):
+            continue
+        if permits is not None:
+            spot = _permitted(state, pool, job, now_s, shadow_s, kept)
+            if spot is not None:
+                started.append(starts.start(state, now_s, job, spot))
             continue
         spot = None if ask in tight else state.place(pool, ask, ~kept)
         if spot is None:
@@ -88,6 +94,17 @@ def _easy(state: State, pool: Pool, now_s: float) -> list[Event]:
         if not pool.free_units and not pool.open:
             break
     return started
+
+
+def _permitted(
+    state: State, pool: Pool, job: int, now_s: float, shadow_s: float, kept: int
+) -> Spot | None:
+    """Return where a later job may start: jobs of one shape differ in what they are permitted."""
+    ask = state.ask(job)
+    spot = starts.place(state, pool, job, ask, now_s, ~kept)
+    if spot is None and now_s + state.guess_s(job) <= shadow_s:
+        spot = starts.place(state, pool, job, ask, now_s)
+    return spot
 
 
 def _candidates(
@@ -142,6 +159,8 @@ def _promised(state: State, pool: Pool, job: int, now_s: float) -> tuple[float, 
     """
     ask = state.ask(job)
     trial = pool.scratch()
+    if state.permits is not None:
+        return _permitted_from(state, pool, trial, job, now_s)
     units = trial.free_units
     for end_s, other in state.by_end[pool.name]:
         run = state.running[other]
@@ -158,6 +177,26 @@ def _promised(state: State, pool: Pool, job: int, now_s: float) -> tuple[float, 
     return _NEVER, 0
 
 
+def _permitted_from(
+    state: State, pool: Pool, trial: Pool, job: int, now_s: float
+) -> tuple[float, int]:
+    """Return the same where more than the ends of running jobs decides when a job may start."""
+    assert state.permits is not None
+    ends = [(max(end_s, now_s), other) for end_s, other in state.by_end[pool.name]]
+    edges = [(edge_s, -1) for edge_s in state.permits.edges_s(now_s)]
+    for time_s, other in heapq.merge(ends, edges):
+        if other >= 0:
+            run = state.running[other]
+            trial.give(run.placed, run.part, state.ask(other))
+        spot = state.permits.place(pool, job, time_s, to_try=trial)
+        if spot is not None:
+            kept = 0
+            for node, _ in spot[0]:
+                kept |= 1 << (node - pool.first)
+            return time_s, kept
+    return _NEVER, 0
+
+
 def _conservative(state: State, pool: Pool, now_s: float, waiting: Iterator[int]) -> list[Event]:
     started: list[Event] = []
     profile = Profile(now_s, pool.free_units)
@@ -171,7 +210,7 @@ def _conservative(state: State, pool: Pool, now_s: float, waiting: Iterator[int]
         units = ask.units or 1
         start_s = profile.earliest(units, guess)
         if start_s <= now_s:
-            spot = state.place(pool, ask, ALL)
+            spot = starts.place(state, pool, job, ask, now_s)
             if spot is not None:
                 started.append(starts.start(state, now_s, job, spot))
             else:  # enough is free, but in pieces: it is promised the next change

@@ -108,6 +108,10 @@ def _lacking(state: State, line: Line, job: int, now_s: float) -> tuple[Reason, 
     wanted = _count(ask, pool)
     if ask.share or ask.units <= pool.free_units:
         if state.place(pool, ask, ALL) is not None:
+            if state.permits is not None:
+                barred = state.permits.why(pool, job, now_s)
+                if barred is not None:
+                    return barred
             return Reason.WAITING_FOR_RESOURCES, f"{wanted} are free; the next cycle decides"
         free = f"{pool.free_units} are free" if ask.units else "no accelerator has so much free"
         return Reason.TOPOLOGY_DOES_NOT_FIT, f"asks for {wanted}; {free}, but in pieces"
@@ -143,4 +147,4 @@ def _gate_message(state: State, job: int, gate: Reason) -> str:
         return f"is not to start before {one.start_after_s:g} s"
     if gate is Reason.STAGING_DATA:
         return f"its data {one.dataset!r} are not on the hot tier yet"
-    return "is held"
+    return "an operator holds it" if gate is Reason.HELD_BY_ADMIN else "its owner holds it"

@@ -18,6 +18,7 @@ from clusterwright.model.policy import Policy
 from clusterwright.sched import gates
 from clusterwright.sched.line import Heads, Line
 from clusterwright.sched.nodes import Ask, Placed, Pool
+from clusterwright.sched.permits import permits_of
 from clusterwright.sched.placement import placement_of
 from clusterwright.sched.policies import key_of
 from clusterwright.sched.quotas import Account, tree
@@ -134,6 +135,7 @@ class State:
         self._asks: list[Ask | None] = [None] * len(jobs)
         self._epoch_s = 0.0
         self._build(cluster, pooled=pooled)
+        self.permits = permits_of(self, cluster)
 
     def apply(self, event: Event) -> "State":
         """Change the state by what happened, and return it.
@@ -159,8 +161,10 @@ class State:
             self._cancel(event)
         elif kind is EventKind.HOLD:
             self._hold(event.job, Reason.HELD_BY_USER)
-        elif kind is EventKind.RELEASE:
-            self._release(event.job, event.time_s)
+        elif kind is EventKind.HOLD_BY_ADMIN:
+            self._hold(event.job, Reason.HELD_BY_ADMIN)
+        elif kind is EventKind.RELEASE or kind is EventKind.RELEASE_BY_ADMIN:
+            self._release(event)
         elif kind is EventKind.STAGED:
             self.hot.add(self.jobs[event.job].dataset)
             self.freed += self.until_hot.pop(self.jobs[event.job].dataset, ())
@@ -329,7 +333,8 @@ class State:
     def _hold(self, job: int, reason: Reason) -> None:
         line = self.line(job)
         if job in self.gates:
-            self.gates[job] = reason
+            if self.gates[job] is not Reason.HELD_BY_ADMIN:  # an owner changes nothing about that
+                self.gates[job] = reason
         elif job in line.entries:
             line.remove(job, self.ask(job))
             self.gates[job] = reason
@@ -338,10 +343,14 @@ class State:
             msg = f"job {self.jobs[job].job_id} does not wait, so it cannot be held"
             raise ClusterwrightError(msg)
 
-    def _release(self, job: int, now_s: float) -> None:
-        if self.gates.pop(job, None) is None:
-            msg = f"job {self.jobs[job].job_id} is not held back"
+    def _release(self, event: Event) -> None:
+        job, now_s = event.job, event.time_s
+        gate = self.gates.get(job)
+        if gate is None or (gate is Reason.HELD_BY_ADMIN and event.kind is EventKind.RELEASE):
+            who = "held back" if gate is None else "its owner's to release: an operator holds it"
+            msg = f"job {self.jobs[job].job_id} is not {who}"
             raise ClusterwrightError(msg)
+        del self.gates[job]
         reason = gates.reason_of(self, job, now_s)
         if reason is None:
             self._wait(job, now_s)

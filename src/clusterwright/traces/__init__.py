@@ -3,6 +3,7 @@
 from clusterwright.traces.energy import read_series
 from clusterwright.traces.formats import FORMATS, detect, read_trace
 from clusterwright.traces.quotas import read_quotas
+from clusterwright.traces.reservations import read_reservations
 from clusterwright.traces.tidy import read_estimates, read_nodes, read_queues
 from clusterwright.traces.tidy import write as write_tidy
 from clusterwright.traces.trace import Cause, Trace
@@ -16,6 +17,7 @@ __all__ = [
     "read_nodes",
     "read_queues",
     "read_quotas",
+    "read_reservations",
     "read_series",
     "read_trace",
     "write_tidy",
