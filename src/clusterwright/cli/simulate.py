@@ -143,10 +143,11 @@ def simulate(
         )
     else:
         cluster, power = given.cluster(design, nodes, queues, gpus_per_node, catalog, hourly=hourly)
-        cluster = limits.cluster(physics.cluster(cluster))
+        parts = load.the_catalog(catalog)
+        power = limits.power(power, parts)
+        cluster = limits.cluster(physics.cluster(cluster), power)
         keep, shared = queues is not None, setting.pooled
         jobs, dropped = given.jobs(trace, estimates, cluster, progress, keep=keep, shared=shared)
-        parts = load.the_catalog(catalog)
         setting = physics.setting(setting, parts, failures=failures == "on")
         setting = physics.staged(setting, None)
         if design is not None or (nodes is not None and queues is None):
@@ -228,8 +229,8 @@ def run_design(
     physics, limits = physics or Physics(), limits or Limits()
     setting = physics.setting(replace(setting, horizon_s=horizon), parts, failures=failures)
     setting = physics.staged(setting, design)
-    power = twin.power_of(design, parts, hourly=hourly)
-    cluster = limits.cluster(physics.cluster(twin.cluster_of(design, parts)))
+    power = limits.power(twin.power_of(design, parts, hourly=hourly), parts)
+    cluster = limits.cluster(physics.cluster(twin.cluster_of(design, parts)), power)
     if physics.spares is not None:
         given.refuse_too_large(jobs, cluster, keep=True, shared=setting.pooled)
     speeds, jobs = physics.speeds(cluster, jobs, parts, design)

@@ -50,8 +50,9 @@ def cycle(state: State, now_s: float) -> Decisions:
     if state.timers or state.freed:
         _open_gates(state, now_s, found)
     if state.permits is not None:
-        for job in state.permits.overstayers(now_s):
-            _stop(state, job, now_s, found)
+        for leaves in (state.permits.reserved.overstayers, state.permits.overload):
+            for job in leaves(now_s):
+                _stop(state, job, now_s, found)
     names = tuple(state.touched)
     state.touched.clear()
     for name in names:

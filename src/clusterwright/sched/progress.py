@@ -5,11 +5,13 @@ nothing. After a stop it first loads its checkpoint again, which moves no work f
 """
 
 import math
+from typing import TYPE_CHECKING
 
-from clusterwright.sched.state import State
+if TYPE_CHECKING:
+    from clusterwright.sched.state import State
 
 
-def kept_s(state: State, job: int, now_s: float) -> float:
+def kept_s(state: "State", job: int, now_s: float) -> float:
     """Return the work, in seconds on all that it asks for, that a stop now would not lose."""
     one, run = state.jobs[job], state.running[job]
     if not one.checkpoint_interval_s:
@@ -19,13 +21,13 @@ def kept_s(state: State, job: int, now_s: float) -> float:
     return min(state.left_s(job), whole * one.checkpoint_interval_s * run.rate)
 
 
-def lost_s(state: State, job: int, now_s: float) -> float:
+def lost_s(state: "State", job: int, now_s: float) -> float:
     """Return the seconds on its nodes that a stop now would make vain, with the restart to come."""
     one, run = state.jobs[job], state.running[job]
     return now_s - run.since_s - kept_s(state, job, now_s) / run.rate + one.restart_s
 
 
-def run_s(state: State, job: int) -> float:
+def run_s(state: "State", job: int) -> float:
     """Return how long a job on its nodes takes from its start to its end, when nothing stops it."""
     one, run = state.jobs[job], state.running[job]
     work = state.left_s(job) / run.rate

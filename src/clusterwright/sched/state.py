@@ -427,6 +427,8 @@ class State:
         )
         if self._by_end:
             insort(self.by_end[pool.name], (end_s, index))
+        if self.permits is not None:
+            self.permits.start(index)
         self.in_queue[line.name][index] = None
         for node, _ in event.nodes:
             self.on_node[node][index] = None
@@ -448,6 +450,8 @@ class State:
         if self._by_end:
             ends = self.by_end[pool.name]
             del ends[bisect_left(ends, (one.end_s, index))]
+        if self.permits is not None:
+            self.permits.stop(index, one.placed)
         del self.in_queue[line.name][index]
         for node, _ in one.placed:
             del self.on_node[node][index]

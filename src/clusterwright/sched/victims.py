@@ -37,7 +37,7 @@ def choose(state: State, line: Line, job: int, now_s: float) -> Choice:
             return NOBODY  # it fits; what it lacks is not to be had from others
     choice = _chosen(state, line, job, now_s, allowed)
     if choice.spot is not None and state.permits is not None:
-        approved = state.permits.approves(line.pool, job, choice.spot, now_s)
+        approved = state.permits.approves(line.pool, job, choice.spot, now_s, choice.stopped)
         return choice if approved else NOBODY
     return choice
 

@@ -1,5 +1,6 @@
 """Other people's logs as our jobs; every row that cannot be used is reported and counted."""
 
+from clusterwright.traces.caps import read_cap
 from clusterwright.traces.energy import read_series
 from clusterwright.traces.formats import FORMATS, detect, read_trace
 from clusterwright.traces.quotas import read_quotas
@@ -13,6 +14,7 @@ __all__ = [
     "Cause",
     "Trace",
     "detect",
+    "read_cap",
     "read_estimates",
     "read_nodes",
     "read_queues",
