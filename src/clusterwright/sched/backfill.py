@@ -184,12 +184,15 @@ def _permitted_from(
 ) -> tuple[float, int]:
     """Return the same where more than the ends of running jobs decides when a job may start."""
     assert state.permits is not None
+    ask = state.ask(job)
     ends = [(max(end_s, now_s), other) for end_s, other in state.by_end[pool.name]]
     edges = [(edge_s, -1) for edge_s in state.permits.edges_s(now_s)]
     for time_s, other in heapq.merge(ends, edges):
         if other >= 0:
             run = state.running[other]
             trial.give(run.placed, run.part, state.ask(other))
+        if (ask.least or ask.units) > trial.free_units:
+            continue
         spot = state.permits.place(pool, job, now_s, at_s=time_s, to_try=trial)
         if spot is not None:
             state.permits.promise(pool, job, time_s, spot)

@@ -6,7 +6,7 @@ is known of running jobs only ends, so between two falls of the cap the headroom
 is enough to look at now and at the steps of the cap.
 """
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
@@ -63,6 +63,8 @@ class PowerBook:
             If the cap is below what idle nodes draw, or the power of the nodes is not known.
         """
         self.cap = cap
+        pairs = zip(cap.since_s[1:], cap.cap_w, cap.cap_w[1:], strict=False)
+        self._falls_s = [since_s for since_s, before, after in pairs if after < before]
         self._quantum_w: list[float] = []
         self._kind_at: list[int] = []
         self._used: list[int] = []
@@ -122,11 +124,7 @@ class PowerBook:
     def steps_s(self, now_s: float, until_s: float = float("inf")) -> Sequence[float]:
         """Return when the cap changes between two times, both left out."""
         since = self.cap.since_s
-        first = bisect_right(since, now_s)
-        last = first
-        while last < len(since) and since[last] < until_s:
-            last += 1
-        return since[first:last]
+        return since[bisect_right(since, now_s) : bisect_left(since, until_s)]
 
     def drawn_w(self) -> float:
         """Return what the centre draws now."""
@@ -152,11 +150,18 @@ class PowerBook:
         promised = list(kept)
         starts = [from_s for from_s, _ in promised if at_s < from_s < until_s]
         least = float("inf")
-        for moment in (at_s, *self.steps_s(at_s, until_s), *starts):
-            free_w = self.at_s(moment) - self.drawn_w() + self._ended_w(now_s, moment)
-            free_w -= sum(watts for from_s, watts in promised if from_s <= moment)
+        drawn_w = self.drawn_w()
+        for moment in (at_s, *self._falls(at_s, until_s), *starts):
+            free_w = self.at_s(moment) - drawn_w + self._ended_w(now_s, moment)
+            if promised:
+                free_w -= sum(watts for from_s, watts in promised if from_s <= moment)
             least = min(least, free_w)
         return least
+
+    def _falls(self, now_s: float, until_s: float) -> Sequence[float]:
+        """Return when the cap falls between two times; where it rises nothing is lost."""
+        falls = self._falls_s
+        return falls[bisect_right(falls, now_s) : bisect_left(falls, until_s)]
 
     def over_w(self, now_s: float) -> float:
         """Return by how much the draw passes the cap; 0 or less where it does not."""
