@@ -1,9 +1,10 @@
-"""The options of `simulate` for what bounds a start beyond free nodes: reservations, power."""
+"""The options of `simulate` for what bounds a start: reservations, power, better hours."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
+import numpy as np
 from cyclopts import Parameter
 
 from clusterwright import traces, units
@@ -13,9 +14,11 @@ from clusterwright.cli import files
 from clusterwright.cli.common import FileName
 from clusterwright.errors import UnknownName, UsageError
 from clusterwright.model.cluster import Cluster
+from clusterwright.model.design import Design
 from clusterwright.model.power import PowerCap
-from clusterwright.twin import Power
-from clusterwright.units import Fraction, Watts
+from clusterwright.sched.prospect import Prospect
+from clusterwright.twin import Deferral, Power, Setting
+from clusterwright.units import SECONDS_PER_HOUR, Fraction, Seconds, Watts
 
 
 @Parameter(name="*")
@@ -36,6 +39,11 @@ class Limits:
     """Zone whose hourly price and carbon are paid, from the catalogue or from --series."""
     series: Annotated[FileName | None, Parameter(name="--series")] = None
     """CSV table, or gzip of it: zone, utc_hour, price_usd_per_mwh, carbon_lifecycle_g_per_kwh."""
+    defer: Annotated[Literal["price", "carbon"] | None, Parameter(name="--defer")] = None
+    """Jobs with a deadline wait for cheap or clean hours of the zone, and pause at checkpoints; a
+    campaign of a demand has one, and so has a job of a trace with deadline_s."""
+    market: Annotated[Literal["day-ahead", "spot"], Parameter(name="--market")] = "day-ahead"
+    """day-ahead: the next day's prices are published; spot: only the present hour's is known."""
     from_day: Annotated[int, Parameter(name="--from-day")] = 0
     """Day of the series on which the run begins."""
 
@@ -108,6 +116,40 @@ class Limits:
             price_usd_per_j=hours.price_usd_per_j[first:],
             carbon_g_per_j=hours.carbon_g_per_j[first:],
         )
+
+    def deferred(self, setting: Setting, catalog: Catalog, design: Design | None) -> Setting:
+        """Return a setting in which jobs wait as the option says.
+
+        Raises
+        ------
+        UsageError
+            If no zone says when hours are good.
+        """
+        if self.defer is None:
+            return setting
+        if self.zone is None:
+            msg = f"--defer {self.defer}: which hours are good is a zone's: add --zone, as in DE-LU"
+            raise UsageError(msg)
+        hours = self.hours(catalog)
+        published_s = catalog.default("plan.day_ahead_published", Seconds)
+        prospect = Prospect(
+            signal=self.defer,
+            price_usd_per_j=np.array(hours.price_usd_per_j),
+            carbon_g_per_j=np.array(hours.carbon_g_per_j),
+            published_hour=round(published_s / SECONDS_PER_HOUR)
+            if self.market == "day-ahead"
+            else None,
+        )
+        strategies = () if design is None else design.spec.compute.strategies
+        deferral = Deferral(
+            prospect=prospect,
+            first_hour=24 * self.from_day,
+            risk_fraction=catalog.default("plan.deadline_risk", Fraction),
+            error_fraction={
+                one.workload: one.error_bar_fraction for one in strategies if one.chosen
+            },
+        )
+        return replace(setting, deferral=deferral)
 
     def hours(self, catalog: Catalog) -> HourlySeries:
         """Return price and carbon of the zone, from the beginning of its series.

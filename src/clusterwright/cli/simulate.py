@@ -149,11 +149,12 @@ def simulate(
         keep, shared = queues is not None, setting.pooled
         jobs, dropped = given.jobs(trace, estimates, cluster, progress, keep=keep, shared=shared)
         setting = physics.setting(setting, parts, failures=failures == "on")
-        setting = physics.staged(setting, None)
+        setting = limits.deferred(physics.staged(setting, None), parts, None)
         if design is not None or (nodes is not None and queues is None):
             setting = replace(setting, pooled=True)
         if (
             (setting.pooled and cluster.quotas)
+            or setting.deferral is not None
             or "order" in how.preempt
             or "priority" in how.preempt
         ):
@@ -228,7 +229,7 @@ def run_design(
     jobs = twin.jobs_of(demand, design, parts, horizon_s=horizon, seed=setting.seed)
     physics, limits = physics or Physics(), limits or Limits()
     setting = physics.setting(replace(setting, horizon_s=horizon), parts, failures=failures)
-    setting = physics.staged(setting, design)
+    setting = limits.deferred(physics.staged(setting, design), parts, design)
     power = limits.power(twin.power_of(design, parts, hourly=hourly), parts)
     cluster = limits.cluster(physics.cluster(twin.cluster_of(design, parts)), power)
     if physics.spares is not None:

@@ -47,6 +47,8 @@ class EventKind(IntEnum):
     """A waiting job is held by an operator; its owner cannot undo it."""
     RELEASE_BY_ADMIN = 16
     """An operator releases a job, whoever held it."""
+    DEFER = 17
+    """A job that could be considered waits for a better hour; a release ends that."""
 
 
 class Event(NamedTuple):

@@ -4,7 +4,8 @@ from clusterwright.sched.cycle import Decisions, cycle
 from clusterwright.sched.placement import PLACEMENTS, placement_of
 from clusterwright.sched.policies import ORDERS, POLICIES, checked, policy_of, with_changes
 from clusterwright.sched.reasons import Blocked, why
-from clusterwright.sched.state import Snapshot, State
+from clusterwright.sched.snapshot import Snapshot
+from clusterwright.sched.state import State
 
 __all__ = [
     "ORDERS",

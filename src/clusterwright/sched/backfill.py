@@ -82,6 +82,8 @@ def _easy(state: State, pool: Pool, now_s: float) -> list[Event]:
             spot = _permitted(state, pool, job, now_s, shadow_s, kept)
             if spot is not None:
                 started.append(starts.start(state, now_s, job, spot))
+            elif state.place(pool, ask, ALL) is None:
+                closed.add(ask)
             continue
         spot = None if ask in tight else state.place(pool, ask, ~kept)
         if spot is None:

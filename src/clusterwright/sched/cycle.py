@@ -49,6 +49,9 @@ def cycle(state: State, now_s: float) -> Decisions:
     found = Decisions()
     if state.timers or state.freed:
         _open_gates(state, now_s, found)
+    if state.deferrals is not None:
+        for event in state.deferrals.decide(now_s):
+            _do(state, found, event)
     if state.permits is not None:
         for leaves in (state.permits.reserved.overstayers, state.permits.overload):
             for job in leaves(now_s):
@@ -61,6 +64,8 @@ def cycle(state: State, now_s: float) -> Decisions:
         found.wake_s = min(found.wake_s, state.timers[0][0])
     if state.permits is not None:
         found.wake_s = min(found.wake_s, state.permits.next_s(now_s))
+    if state.deferrals is not None:
+        found.wake_s = min(found.wake_s, state.deferrals.next_s())
     return found
 
 

@@ -27,6 +27,30 @@ def lost_s(state: "State", job: int, now_s: float) -> float:
     return now_s - run.since_s - kept_s(state, job, now_s) / run.rate + one.restart_s
 
 
+def to_come_s(state: "State", job: int, now_s: float) -> tuple[float, float]:
+    """Return the time on its nodes that a running job still needs for its work, and for loading.
+
+    The first is by what is known of it, checkpoints included; the second is 0 once work has begun.
+    """
+    one, run = state.jobs[job], state.running[job]
+    loading_s = run.lead_s + (one.restart_s if run.resumed else 0.0)
+    worked_s = now_s - run.since_s - loading_s
+    guess_s = state.guess_s(job) / run.rate
+    if one.checkpoint_interval_s:
+        guess_s += guess_s // one.checkpoint_interval_s * one.checkpoint_stall_s
+    return guess_s - max(0.0, worked_s), max(0.0, -worked_s)
+
+
+def paused_s(state: "State", job: int, now_s: float) -> float:
+    """Return the work that a job keeps which writes a checkpoint and stops now."""
+    one, run = state.jobs[job], state.running[job]
+    worked_s = now_s - run.since_s - run.lead_s - (one.restart_s if run.resumed else 0.0)
+    interval_s = one.checkpoint_interval_s or 0.0
+    whole = worked_s // (interval_s + one.checkpoint_stall_s) if interval_s else 0.0
+    work_s = (worked_s - (whole + 1) * one.checkpoint_stall_s) * run.rate
+    return max(kept_s(state, job, now_s), min(state.left_s(job), work_s))
+
+
 def run_s(state: "State", job: int) -> float:
     """Return how long a job on its nodes takes from its start to its end, when nothing stops it."""
     one, run = state.jobs[job], state.running[job]

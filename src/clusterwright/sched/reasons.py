@@ -8,6 +8,7 @@ last, for a job that is first in order, what exactly is lacking.
 from dataclasses import dataclass
 
 from clusterwright.model.job import Reason
+from clusterwright.sched import deferrals
 from clusterwright.sched.line import Line
 from clusterwright.sched.nodes import ALL, Ask, Pool
 from clusterwright.sched.quotas import Tier
@@ -144,6 +145,9 @@ def _gate_message(state: State, job: int, gate: Reason) -> str:
         missing = [name for name in one.depends_on if name not in state.done]
         return f"waits for {', '.join(missing)}"
     if gate is Reason.BEGIN_TIME:
+        better = deferrals.message_of(state, job)
+        if better is not None:
+            return better
         return f"is not to start before {one.start_after_s:g} s"
     if gate is Reason.STAGING_DATA:
         return f"its data {one.dataset!r} are not on the hot tier yet"

@@ -9,6 +9,7 @@ frozen picture for whoever must keep one.
 from bisect import bisect_left, insort
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from clusterwright.errors import ClusterwrightError
 from clusterwright.model.cluster import Cluster, NodeGroup
@@ -22,6 +23,10 @@ from clusterwright.sched.permits import permits_of
 from clusterwright.sched.placement import placement_of
 from clusterwright.sched.policies import key_of
 from clusterwright.sched.quotas import Account, tree
+from clusterwright.sched.snapshot import Snapshot, snapshot_of
+
+if TYPE_CHECKING:
+    from clusterwright.sched.deferrals import Deferrals
 
 Rate = Callable[[int, Placed], float]
 Lead = Callable[[int, Placed, float], float]
@@ -48,24 +53,6 @@ class Running:
     """Work done in a second, over that on all that it asks for, wherever it stands best."""
     lead_s: float = 0.0
     """Time on its nodes before work begins: a node has to wake up, data have to come."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Snapshot:
-    """A frozen picture of a state."""
-
-    waiting: tuple[int, ...]
-    """Jobs that wait, by index, those that may not be considered yet among them."""
-    running: tuple[tuple[int, Placed], ...]
-    """Jobs that run, with their nodes."""
-    free: tuple[tuple[int, int], ...]
-    """Free quanta by node, nodes that are down left out."""
-    down: tuple[int, ...]
-    """Nodes that are down."""
-    used: tuple[tuple[str, int], ...]
-    """Quanta in use by queue."""
-    remaining: tuple[tuple[int, float], ...]
-    """Seconds of work left of jobs that ran and were stopped."""
 
 
 class State:
@@ -119,6 +106,8 @@ class State:
         self.by_end: dict[str, list[tuple[float, int]]] = {}
         self.in_queue: dict[str, dict[int, None]] = {}
         self.gates: dict[int, Reason] = {}
+        self.deferred: dict[int, None] = {}
+        self.deferrals: Deferrals | None = None
         self.done: set[str] = set()
         self.on_node: list[dict[int, None]] = []
         self.remaining: dict[int, float] = {}
@@ -165,6 +154,9 @@ class State:
             self._hold(event.job, Reason.HELD_BY_ADMIN)
         elif kind is EventKind.RELEASE or kind is EventKind.RELEASE_BY_ADMIN:
             self._release(event)
+        elif kind is EventKind.DEFER:
+            self._hold(event.job, Reason.BEGIN_TIME)
+            self.deferred[event.job] = None
         elif kind is EventKind.STAGED:
             self.hot.add(self.jobs[event.job].dataset)
             self.freed += self.until_hot.pop(self.jobs[event.job].dataset, ())
@@ -211,33 +203,7 @@ class State:
 
     def snapshot(self) -> Snapshot:
         """Return a frozen picture of the state."""
-        closed = [pool.down for pool in self.pools.values()]
-        down = tuple(
-            sorted(
-                node
-                for pool, mask in zip(self.pools.values(), closed, strict=True)
-                for node in pool.nodes()
-                if mask >> (node - pool.first) & 1
-            )
-        )
-        lost = set(down)
-        return Snapshot(
-            waiting=tuple(
-                sorted([*self.gates, *(j for line in self.lines.values() for j in line.jobs())])
-            ),
-            running=tuple(sorted((job, one.placed) for job, one in self.running.items())),
-            free=tuple(
-                sorted(
-                    (node, pool.free_at(node))
-                    for pool in self.pools.values()
-                    for node in pool.nodes()
-                    if node not in lost
-                )
-            ),
-            down=down,
-            used=tuple(sorted((name, one.used) for name, one in self.accounts.items())),
-            remaining=tuple(sorted(self.remaining.items())),
-        )
+        return snapshot_of(self)
 
     def _build(self, cluster: Cluster, *, pooled: bool) -> None:
         groups: dict[str, list[tuple[int, NodeGroup]]] = {}
@@ -319,6 +285,8 @@ class State:
         line = self.line_of_queue[job.queue]
         patience = self.policy.patience_s
         self.since[index] = now_s
+        if self.deferrals is not None:
+            self.deferrals.note(index)
         due = None if patience is None else job.submit_s + patience
         line.add(
             index,
@@ -332,6 +300,7 @@ class State:
 
     def _hold(self, job: int, reason: Reason) -> None:
         line = self.line(job)
+        self.deferred.pop(job, None)
         if job in self.gates:
             if self.gates[job] is not Reason.HELD_BY_ADMIN:  # an owner changes nothing about that
                 self.gates[job] = reason
@@ -351,6 +320,7 @@ class State:
             msg = f"job {self.jobs[job].job_id} is not {who}"
             raise ClusterwrightError(msg)
         del self.gates[job]
+        self.deferred.pop(job, None)
         reason = gates.reason_of(self, job, now_s)
         if reason is None:
             self._wait(job, now_s)
@@ -369,10 +339,15 @@ class State:
             line.remove(job, self.ask(job))
             self._spoil(line)
         self.remaining.pop(job, None)
+        self.deferred.pop(job, None)
+        if self.deferrals is not None:
+            self.deferrals.close(job)
 
     def _close(self, index: int, kind: EventKind) -> None:
         """Note that a job is gone for good, through or stopped at its limit."""
         self.remaining.pop(index, None)
+        if self.deferrals is not None:
+            self.deferrals.close(index)
         if kind is EventKind.FINISH:
             name = self.jobs[index].job_id
             self.done.add(name)

@@ -120,6 +120,12 @@ COLUMNS = (
         read=_known_time,
         meaning="duration as guessed beforehand, such as a time limit",
     ),
+    Column(
+        name="deadline_s",
+        field="deadline_s",
+        read=_known_time,
+        meaning="when it should be through, in seconds from the start of the trace; empty for none",
+    ),
 )
 """Every column, in the order in which they are written."""
 

@@ -18,10 +18,12 @@ from clusterwright.model.policy import Policy
 from clusterwright.model.quota import BROKEN_AFTER_S
 from clusterwright.model.run import CauseFigures, StagingFigures
 from clusterwright.sched import POLICIES, State, checked, cycle
+from clusterwright.sched.deferrals import Deferrals
 from clusterwright.sched.nodes import Placed
 from clusterwright.sched.progress import kept_s, run_s
 from clusterwright.sched.state import Lead, Rate
 from clusterwright.twin.breakage import Breakage
+from clusterwright.twin.deferral import Deferral
 from clusterwright.twin.failures import Failures
 from clusterwright.twin.log import EventLog
 from clusterwright.twin.records import Records
@@ -51,6 +53,8 @@ class Setting:
     """How nodes fail; absent, they do not."""
     staging: Staging | None = None
     """How data come near; absent, they are everywhere."""
+    deferral: Deferral | None = None
+    """How jobs with a deadline wait for better hours; absent, they do not."""
     wake_s: Seconds = 0.0
     """Time until a sleeping node takes work, where the policy puts idle nodes to sleep."""
     horizon_s: Seconds | None = None
@@ -143,6 +147,10 @@ def run(
     )
     sleepers = Sleepers.of(state, setting.wake_s)
     state.lead = _lead(stager, sleepers)
+    if setting.deferral is not None:
+        spared = {group.queue for group in cluster.groups if group.num_spares}
+        defer = setting.deferral.on(jobs, setting.failures, spared)
+        state.deferrals = Deferrals(state, defer)
     here = _Run(
         state=state,
         setting=setting,

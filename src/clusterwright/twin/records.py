@@ -22,6 +22,9 @@ _WAITS = (
     EventKind.RELEASE,
     EventKind.INTERRUPT,
     EventKind.PREEMPT,
+    EventKind.HOLD_BY_ADMIN,
+    EventKind.RELEASE_BY_ADMIN,
+    EventKind.DEFER,
 )
 _STOPS = (EventKind.INTERRUPT, EventKind.PREEMPT)
 _OF_DATA = (EventKind.STAGED, EventKind.EVICTED)  # they name a job, but nothing happens to it
