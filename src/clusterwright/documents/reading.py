@@ -67,15 +67,39 @@ def read_with_places(
     return found, places
 
 
-def read_part(value: Any, noun: type[T], places: Places, *, people: bool = True) -> T:
+def read_value(value: Any, noun: type[T], *, file: str = "-") -> T:
+    """Return the noun of a document that is parsed already, such as one that came as JSON.
+
+    Raises
+    ------
+    InvalidInput
+        With every fault at once; places are missing.
+    """
+    kind = kind_of(noun)
+    assert kind is not None, "only nouns of kinds have documents"
+    places = Places(file=file, values={}, keys={})
+    faults = _header_faults(value, kind.name, places)
+    if not isinstance(value, dict):
+        raise InvalidInput(faults)
+    body = {key: item for key, item in value.items() if key not in _HEADER}
+    found, more = _validated(body, noun, places, people=kind.layout == "flat")
+    if faults or more:
+        raise InvalidInput([*faults, *more])
+    return found
+
+
+def read_part(value: Any, noun: type[T], places: Places | None = None, *, people: bool = True) -> T:
     """Return a noun from a parsed mapping without a header, such as one part of a list.
+
+    Without `places` the faults have paths alone, as those of a value that came over a wire.
 
     Raises
     ------
     InvalidInput
         With every fault at once; places are those of `value`'s own paths.
     """
-    found, faults = _validated(value, noun, places, people=people)
+    where = places if places is not None else Places(values={}, keys={})
+    found, faults = _validated(value, noun, where, people=people)
     if faults:
         raise InvalidInput(faults)
     return found
@@ -88,9 +112,15 @@ def _validated(value: Any, noun: type[T], places: Places, *, people: bool) -> tu
         found = reader.validate_json(json.dumps(value, ensure_ascii=True), context=context)
     except ValidationError as error:
         return None, faults_of(error, value, noun, places, people=people)  # type: ignore[return-value]  # faults say there is none
+    except InvalidInput as error:  # a noun that checks itself names its fields as people write them
+        return None, [_placed(fault, places) for fault in error.faults]  # type: ignore[return-value]  # as above
     except RecursionError:  # an alias of itself cannot occur, but a foreign value might nest
         return None, [places.fault((), "is nested too deep", "flatten it")]  # type: ignore[return-value]  # as above
     return found, []
+
+
+def _placed(fault: Fault, places: Places) -> Fault:
+    return places.fault(tuple(fault.path.split(".")), fault.message, fault.remedy)
 
 
 def _header_faults(value: Any, name: str, places: Places) -> list[Fault]:

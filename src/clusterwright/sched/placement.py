@@ -26,7 +26,7 @@ def leaf_aware(pool: Pool, ask: Ask, allowed: int = ALL) -> Spot | None:
 
 def spread(pool: Pool, ask: Ask, allowed: int = ALL) -> Spot | None:
     """Return the emptiest nodes that fit a job, or None: load and heat stay even."""
-    if ask.units == 0 or ask.units > pool.node_units:
+    if ask.units == 0 or ask.units > pool.node_units or ask.per_node:
         return consolidate(pool, ask, allowed)
     allowed = pool.roomy(ask, allowed)
     for kind in pool.matching(ask):
@@ -105,6 +105,8 @@ def _placed(
         return _shared(pool, ask, allowed)
     if ask.units > pool.free_units and not ask.least:
         return None
+    if ask.per_node:
+        return _on_each(pool, ask, allowed)
     for kind in pool.kinds if not ask.models else pool.matching(ask):
         if ask.units < kind.size and not ask.least:  # the usual case, without detours
             for mask in kind.levels[ask.units :]:
@@ -116,6 +118,43 @@ def _placed(
             if found is not None:
                 return found
     return None
+
+
+def _on_each(pool: Pool, ask: Ask, allowed: int) -> Spot | None:
+    """Return the fullest nodes of one kind that each have what one node of a gang asks for."""
+    each, wish = ask.per_node, ask.topology
+    least = -(-(ask.least or ask.units) // each)
+    for kind in pool.matching(ask):
+        fits = _union(kind.levels[each:]) & allowed
+        for count in range(ask.units // each, least - 1, -1):
+            if fits.bit_count() < count:
+                continue
+            if wish is None:
+                found: int | None = _fullest(kind, each, fits, count)
+            else:
+                found = gathered(
+                    pool,
+                    fits,
+                    count,
+                    wish.level,
+                    required=wish.required,
+                    segment=wish.segment_nodes,
+                )
+            if found is not None:
+                quanta = each * pool.scale
+                return tuple([(pool.first + bit, quanta) for bit in bits(found)]), -1
+    return None
+
+
+def _fullest(kind: Kind, each: int, fits: int, count: int) -> int:
+    """Return `count` of the nodes that fit, those with the least free first."""
+    chosen = 0
+    for level in kind.levels[each:]:
+        part = level & fits
+        chosen |= lowest(part, min(count - chosen.bit_count(), part.bit_count()))
+        if chosen.bit_count() == count:
+            break
+    return chosen
 
 
 def _sizes(ask: Ask, kind: Kind) -> Sequence[int]:

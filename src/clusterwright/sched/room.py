@@ -66,7 +66,7 @@ def cheapest(
     if ask.units > pool.free_units + units:
         return NOBODY
     room = _Room(state, pool, ask, costs, allowed)
-    if ordered or ask.share:
+    if ordered or ask.share or ask.per_node:
         return room.tried(sorted(costs, key=lambda one: (costs[one], one)))
     if ask.units <= pool.node_units:
         found = room.on_one_node()

@@ -166,6 +166,13 @@ class State:
             self._node(event)
         return self
 
+    def expect(self, job: Job) -> int:
+        """Take note of a job that may come, on top of those given at first; return its index."""
+        assert isinstance(self.jobs, list)  # whoever adds jobs gives them as a list
+        self.jobs.append(job)
+        self._asks.append(None)
+        return len(self.jobs) - 1
+
     def left_s(self, job: int) -> float:
         """Return the work that a job has still to do."""
         return self.remaining.get(job, self.jobs[job].duration_s)
@@ -190,7 +197,7 @@ class State:
         """Return what a job asks for; jobs of one shape share one object."""
         found = self._asks[job]
         if found is None:
-            found = self._asks[job] = self._shape(self.jobs[job])
+            found = self._asks[job] = self.shape(self.jobs[job])
         return found
 
     def quanta(self, job: int) -> int:
@@ -255,7 +262,8 @@ class State:
                 self.in_queue[name] = {}
             self.line_of_queue[queue] = self.lines[name]
 
-    def _shape(self, job: Job) -> Ask:
+    def shape(self, job: Job) -> Ask:
+        """Return what a job would ask for, whether it is known here or not."""
         pool = self.line_of_queue[job.queue].pool
         ratio, share = job.num_gpus_ratio, 0
         units = job.num_cpus if pool.by_core else int(ratio)
@@ -266,7 +274,11 @@ class State:
         least = 0
         if job.min_gpus_ratio is not None and units:
             least = max(1, round(job.min_gpus_ratio))
-        parts = (units, share, beside, memory, job.gpu_models, job.topology, least)
+        # On whole nodes the placement would do the same, and has a shorter way there.
+        each = units // job.num_nodes if job.num_nodes else 0
+        if all(kind.size == each for kind in pool.kinds):
+            each = 0
+        parts = (units, share, beside, memory, job.gpu_models, job.topology, least, each)
         found = self._shapes.get(parts)
         if found is None:
             found = self._shapes[parts] = Ask(*parts)
