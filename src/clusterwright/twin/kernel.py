@@ -203,7 +203,8 @@ def _play(here: _Run, jobs: Sequence[Job], progress: Progress | None) -> float:
             if event.kind is EventKind.START:
                 _begin(here, event.job, now)
             elif here.sleepers is not None and event.kind is EventKind.PREEMPT:
-                here.sleepers.stopped(event.job, now)
+                if event.job not in state.running:  # it may have started anew in this cycle
+                    here.sleepers.stopped(event.job, now)
         if now < decided.wake_s < _NEVER and decided.wake_s not in here.awaited:
             here.awaited.add(decided.wake_s)
             _plan(here, decided.wake_s, _WAKE, -1)
