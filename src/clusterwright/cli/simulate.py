@@ -155,6 +155,7 @@ def simulate(
         if (
             (setting.pooled and cluster.quotas)
             or setting.deferral is not None
+            or how.resize != "none"
             or "order" in how.preempt
             or "priority" in how.preempt
         ):

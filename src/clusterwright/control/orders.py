@@ -39,6 +39,10 @@ def change_centre(book: Book, centre: Centre, now_s: float, who: str = "") -> li
         policy_of(centre.policy)
     else:
         checked(centre.policy)
+        if centre.policy.resize != "none":
+            message = f"{centre.policy.resize!r}: running jobs do not change their size here yet"
+            fault = Fault(path="policy.resize", message=message, remedy="write none")
+            raise InvalidInput([fault])
     if centre == book.centre and book.seq:
         return []
     queues = {one.queue for one in centre.queues} - {one.parent for one in centre.queues}

@@ -49,6 +49,8 @@ class EventKind(IntEnum):
     """An operator releases a job, whoever held it."""
     DEFER = 17
     """A job that could be considered waits for a better hour; a release ends that."""
+    RESIZE = 18
+    """A running job goes on with other nodes, more or fewer of them."""
 
 
 class Event(NamedTuple):
@@ -66,8 +68,8 @@ class Event(NamedTuple):
     node: int = -1
     """Index of the node; -1 when no single node is meant."""
     nodes: tuple[tuple[int, int], ...] = ()
-    """On a start: nodes with the quanta taken on each."""
+    """On a start or a change of size: nodes with the quanta taken on each."""
     part: int = -1
     """On a start on a share of an accelerator: which accelerator of the node; else -1."""
     kept_s: Seconds = 0.0
-    """On a stop: work done since the start that is not lost."""
+    """On a stop or a change of size: work done since the start that is not lost."""

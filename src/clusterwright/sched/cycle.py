@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from clusterwright.model.event import Event, EventKind
 from clusterwright.model.job import Reason
-from clusterwright.sched import backfill, gates, starts, victims
+from clusterwright.sched import backfill, elastic, gates, starts, victims
 from clusterwright.sched.line import Line, rank_of
 from clusterwright.sched.nodes import Ask, Pool, Spot
 from clusterwright.sched.progress import kept_s
@@ -60,6 +60,11 @@ def cycle(state: State, now_s: float) -> Decisions:
     state.touched.clear()
     for name in names:
         _serve(state, state.pools[name], now_s, found)
+    if state.policy.resize != "none":
+        for name in names:
+            events, wake_s = elastic.grown(state, state.pools[name], now_s)
+            found.events += events
+            found.wake_s = min(found.wake_s, wake_s)
     if state.timers:
         found.wake_s = min(found.wake_s, state.timers[0][0])
     if state.permits is not None:
@@ -164,7 +169,11 @@ def _make_way(state: State, line: Line, job: int, now_s: float, found: Decisions
     if choice.spot is None:
         return None
     for victim in choice.stopped:
-        _stop(state, victim, now_s, found)
+        smaller = elastic.shrunk(state, victim, choice.spot, now_s)
+        if smaller is None:
+            _stop(state, victim, now_s, found)
+        else:
+            _do(state, found, smaller)
     return choice.spot
 
 

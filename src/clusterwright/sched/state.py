@@ -30,6 +30,11 @@ if TYPE_CHECKING:
 
 Rate = Callable[[int, Placed], float]
 Lead = Callable[[int, Placed, float], float]
+_HOLDS = {
+    EventKind.HOLD: Reason.HELD_BY_USER,
+    EventKind.HOLD_BY_ADMIN: Reason.HELD_BY_ADMIN,
+    EventKind.DEFER: Reason.BEGIN_TIME,
+}
 _REBASE_AT = 2.0**500  # scaled usage is brought back down long before a float overflows
 
 
@@ -148,15 +153,14 @@ class State:
             self._wait(event.job, event.time_s)
         elif kind is EventKind.CANCEL:
             self._cancel(event)
-        elif kind is EventKind.HOLD:
-            self._hold(event.job, Reason.HELD_BY_USER)
-        elif kind is EventKind.HOLD_BY_ADMIN:
-            self._hold(event.job, Reason.HELD_BY_ADMIN)
+        elif kind in _HOLDS:
+            self._hold(event.job, _HOLDS[kind])
         elif kind is EventKind.RELEASE or kind is EventKind.RELEASE_BY_ADMIN:
             self._release(event)
-        elif kind is EventKind.DEFER:
-            self._hold(event.job, Reason.BEGIN_TIME)
-            self.deferred[event.job] = None
+        elif kind is EventKind.RESIZE:
+            self._stop(event)
+            self._wait(event.job, event.time_s)
+            self._start(event)
         elif kind is EventKind.STAGED:
             self.hot.add(self.jobs[event.job].dataset)
             self.freed += self.until_hot.pop(self.jobs[event.job].dataset, ())
@@ -313,6 +317,8 @@ class State:
     def _hold(self, job: int, reason: Reason) -> None:
         line = self.line(job)
         self.deferred.pop(job, None)
+        if reason is Reason.BEGIN_TIME:
+            self.deferred[job] = None
         if job in self.gates:
             if self.gates[job] is not Reason.HELD_BY_ADMIN:  # an owner changes nothing about that
                 self.gates[job] = reason

@@ -200,11 +200,10 @@ def _play(here: _Run, jobs: Sequence[Job], progress: Progress | None) -> float:
         decided = cycle(state, now)
         for event in decided.events:
             log.add(event)
-            if event.kind is EventKind.START:
+            if event.kind is EventKind.START or event.kind is EventKind.RESIZE:
                 _begin(here, event.job, now)
-            elif here.sleepers is not None and event.kind is EventKind.PREEMPT:
-                if event.job not in state.running:  # it may have started anew in this cycle
-                    here.sleepers.stopped(event.job, now)
+            elif event.kind is EventKind.PREEMPT and here.sleepers is not None:
+                _leave(here, here.sleepers, event.job, now)
         if now < decided.wake_s < _NEVER and decided.wake_s not in here.awaited:
             here.awaited.add(decided.wake_s)
             _plan(here, decided.wake_s, _WAKE, -1)
@@ -328,6 +327,12 @@ def _begin(here: _Run, index: int, now: float) -> None:
     if limit is not None and lasts > limit:
         lasts, kind = limit, EventKind.TIMEOUT
     _plan(here, now + lasts, kind, index, here.attempt[index])
+
+
+def _leave(here: _Run, sleepers: Sleepers, job: int, now: float) -> None:
+    """Let the nodes of a job idle, unless it has started anew in the same cycle."""
+    if job not in here.state.running:
+        sleepers.stopped(job, now)
 
 
 def _outcome(here: _Run, cluster: Cluster, jobs: Sequence[Job], end_s: float) -> Outcome:
