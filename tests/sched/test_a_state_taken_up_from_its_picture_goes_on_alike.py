@@ -240,9 +240,9 @@ def test_a_picture_is_complete():
     # A new field of the state belongs into the picture, or follows from what is there: say which.
     pictured = {
         *("running", "promises", "gates", "done", "hot", "remaining", "touched", "since"),
-        *("freed", "owed_since", "broken", "epoch_s"),
+        *("freed", "owed_since", "broken", "epoch_s", "permits", "deferred"),
     }
-    given_again = {"jobs", "policy", "rate", "lead", "staged"}
+    given_again = {"jobs", "policy", "rate", "lead", "staged", "deferrals"}
     follows = {
         *("key", "place", "fair", "shared", "stops", "pools", "lines", "line_of_queue"),
         *("lines_of", "heads", "accounts", "by_end", "in_queue", "on_node", "pool_at", "stale"),

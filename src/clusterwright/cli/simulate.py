@@ -10,6 +10,7 @@ from clusterwright import documents, report, sched, twin
 from clusterwright.catalog import Catalog
 from clusterwright.cli import files, given, load, waits
 from clusterwright.cli.common import Common, FileName
+from clusterwright.cli.limits import Limits
 from clusterwright.cli.output import Answer, emit, items_document
 from clusterwright.cli.physics import Physics
 from clusterwright.cli.progress import Progress
@@ -53,6 +54,7 @@ def simulate(
     dry_run: Annotated[bool, Parameter(negative=())] = False,
     catalog: Annotated[str | None, Parameter(name="--catalog")] = None,
     physics: Physics | None = None,
+    limits: Limits | None = None,
     common: Common | None = None,
 ) -> int:
     """Run the digital twin: a design under its demand, or nodes under a trace.
@@ -115,7 +117,7 @@ def simulate(
     """
     common = common or Common()
     report.check_language(lang)
-    physics = physics or Physics()
+    physics, limits = physics or Physics(), limits or Limits()
     if list_policies:
         rows = twin.describe_policies()
         emit(Answer(document=items_document("PolicyList", rows), rows=rows), common)
@@ -144,19 +146,23 @@ def simulate(
             failures=failures != "off",
             hourly=hourly,
             physics=physics,
+            limits=limits,
         )
     else:
         cluster, power = given.cluster(design, nodes, queues, gpus_per_node, catalog, hourly=hourly)
-        cluster = physics.cluster(cluster)
+        parts = load.the_catalog(catalog)
+        power = limits.power(power, parts)
+        cluster = limits.cluster(physics.cluster(cluster), power)
         keep, shared = queues is not None, setting.pooled
         jobs, dropped = given.jobs(trace, estimates, cluster, progress, keep=keep, shared=shared)
-        parts = load.the_catalog(catalog)
         setting = physics.setting(setting, parts, failures=failures == "on")
-        setting = physics.staged(setting, None)
+        setting = limits.deferred(physics.staged(setting, None), parts, None)
         if design is not None or (nodes is not None and queues is None):
             setting = replace(setting, pooled=True)
         if (
             (setting.pooled and cluster.quotas)
+            or setting.deferral is not None
+            or how.resize != "none"
             or "order" in how.preempt
             or "priority" in how.preempt
         ):
@@ -211,6 +217,7 @@ def run_design(
     failures: bool,
     hourly: bool,
     physics: Physics | None = None,
+    limits: Limits | None = None,
 ) -> Played:
     """Run a design under its demand.
 
@@ -231,11 +238,11 @@ def run_design(
         progress.say(f"left out, because no pool of the design takes them: {', '.join(left_out)}")
     horizon = days * SECONDS_PER_DAY
     jobs = twin.jobs_of(demand, design, parts, horizon_s=horizon, seed=setting.seed)
-    physics = physics or Physics()
+    physics, limits = physics or Physics(), limits or Limits()
     setting = physics.setting(replace(setting, horizon_s=horizon), parts, failures=failures)
-    setting = physics.staged(setting, design)
-    power = twin.power_of(design, parts, hourly=hourly)
-    cluster = physics.cluster(twin.cluster_of(design, parts))
+    setting = limits.deferred(physics.staged(setting, design), parts, design)
+    power = limits.power(twin.power_of(design, parts, hourly=hourly), parts)
+    cluster = limits.cluster(physics.cluster(twin.cluster_of(design, parts)), power)
     if physics.spares is not None:
         given.refuse_too_large(jobs, cluster, keep=True, shared=setting.pooled)
     speeds, jobs = physics.speeds(cluster, jobs, parts, design)

@@ -53,6 +53,7 @@ _STATES = {
     EventKind.TIMEOUT: "TIMEOUT",
     EventKind.CANCEL: "CANCELLED",
     EventKind.START: "RUNNING",
+    EventKind.RESIZE: "RUNNING",
 }
 
 

@@ -19,7 +19,7 @@ from clusterwright.model.policy import Policy
 from clusterwright.sched import gates
 from clusterwright.sched.nodes import Pool, bits
 from clusterwright.sched.state import Lead, Rate, Running, State
-from clusterwright.units import Ratio, Seconds, Unit
+from clusterwright.units import Ratio, Seconds, Unit, Watts
 
 Charge = Annotated[float, Unit("", "_ratio", "ratio", signed=True)]
 """A charge; rounding may leave one that was paid back a hair below zero."""
@@ -76,6 +76,20 @@ class Promise:
     """When it can start at the latest; absent when nobody can say."""
     nodes: tuple[int, ...]
     """Where."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PowerPromise:
+    """What the first job of some nodes is promised of a capped power."""
+
+    pool: str
+    """The nodes that belong together."""
+    job: str
+    """The job."""
+    from_s: Seconds
+    """From when on."""
+    promised_w: Watts
+    """How much."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,6 +155,10 @@ class Picture:
     """Data on the hot tier."""
     promises: tuple[Promise, ...]
     """What backfill has promised."""
+    power_promises: tuple[PowerPromise, ...]
+    """What is promised of a capped power."""
+    deferred: tuple[str, ...]
+    """Jobs that wait for a better hour; who decides on that asks about them anew."""
     epoch_s: Seconds
     """The moment as of which usage is charged."""
     user_charges: tuple[UserCharge, ...]
@@ -179,6 +197,12 @@ def picture(state: State, now_s: float) -> Picture:
             for pool, (job, start_s, kept) in state.promises.items()
             if _waits(state, job)  # else it is void
         ),
+        power_promises=tuple(
+            PowerPromise(pool=pool, job=name(job), from_s=from_s, promised_w=watts)
+            for pool, (job, from_s, watts) in _power_promised(state)
+            if _waits(state, job)
+        ),
+        deferred=tuple(map(name, sorted(state.deferred))),
         epoch_s=state.epoch_s,
         user_charges=tuple(
             UserCharge(queue=line.name, user=user, charged_ratio=charged)
@@ -251,6 +275,12 @@ def restored(
         kept = sum(1 << (node - state.pools[promise.pool].first) for node in promise.nodes)
         start_s = math.inf if promise.start_s is None else promise.start_s
         state.promises[promise.pool] = (numbers[promise.job], start_s, kept)
+    if state.permits is not None:
+        state.permits.promised.update(
+            (one.pool, (numbers[one.job], one.from_s, one.promised_w))
+            for one in seen.power_promises
+        )
+    state.deferred.update(dict.fromkeys(numbers[job] for job in seen.deferred))
     state.owed_since.update((numbers[one.job], one.since_s) for one in seen.owed)
     state.broken += [(one.queue, one.waited_s) for one in seen.broken]
     state.freed += [numbers[job] for job in seen.freed]
@@ -260,6 +290,10 @@ def restored(
 
 def _waits(state: State, job: int) -> bool:
     return job in state.gates or job in state.line(job).entries
+
+
+def _power_promised(state: State) -> Iterable[tuple[str, tuple[int, float, float]]]:
+    return () if state.permits is None else state.permits.promised.items()
 
 
 def _nodes(pool: Pool, mask: int) -> Iterator[int]:
@@ -343,6 +377,8 @@ def _check(state: State, seen: Picture) -> None:
     refuse("waiting", job, (one.job for one in seen.waiting), single)
     refuse("promises", job, (one.job for one in seen.promises), single)
     refuse("promises", "no pool", (one.pool for one in seen.promises), state.pools)
+    refuse("power_promises", job, (one.job for one in seen.power_promises), single)
+    refuse("deferred", job, seen.deferred, single)
     refuse("owed", job, (one.job for one in seen.owed), single)
     refuse("freed", job, seen.freed, single)
     refuse("touched", "no pool", seen.touched, state.pools)

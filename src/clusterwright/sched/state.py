@@ -9,6 +9,7 @@ frozen picture for whoever must keep one.
 from bisect import bisect_left, insort
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from clusterwright.errors import ClusterwrightError
 from clusterwright.model.cluster import Cluster, NodeGroup
@@ -18,12 +19,21 @@ from clusterwright.model.policy import Policy
 from clusterwright.sched import gates
 from clusterwright.sched.line import Heads, Line
 from clusterwright.sched.nodes import Ask, Placed, Pool
+from clusterwright.sched.permits import permits_of
 from clusterwright.sched.placement import placement_of
 from clusterwright.sched.policies import key_of
 from clusterwright.sched.quotas import Account, tree
 
+if TYPE_CHECKING:
+    from clusterwright.sched.deferrals import Deferrals
+
 Rate = Callable[[int, Placed], float]
 Lead = Callable[[int, Placed, float], float]
+_HOLDS = {
+    EventKind.HOLD: Reason.HELD_BY_USER,
+    EventKind.HOLD_BY_ADMIN: Reason.HELD_BY_ADMIN,
+    EventKind.DEFER: Reason.BEGIN_TIME,
+}
 _REBASE_AT = 2.0**500  # scaled usage is brought back down long before a float overflows
 
 
@@ -100,6 +110,8 @@ class State:
         self.by_end: dict[str, list[tuple[float, int]]] = {}
         self.in_queue: dict[str, dict[int, None]] = {}
         self.gates: dict[int, Reason] = {}
+        self.deferred: dict[int, None] = {}
+        self.deferrals: Deferrals | None = None
         self.done: set[str] = set()
         self.on_node: list[dict[int, None]] = []
         self.remaining: dict[int, float] = {}
@@ -116,6 +128,7 @@ class State:
         self._asks: list[Ask | None] = [None] * len(jobs)
         self.epoch_s = 0.0
         self._build(cluster, pooled=pooled)
+        self.permits = permits_of(self, cluster)
 
     def apply(self, event: Event) -> "State":
         """Change the state by what happened, and return it.
@@ -139,10 +152,14 @@ class State:
             self.wait(event.job, event.time_s)
         elif kind is EventKind.CANCEL:
             self._cancel(event)
-        elif kind is EventKind.HOLD:
-            self._hold(event.job, Reason.HELD_BY_USER)
-        elif kind is EventKind.RELEASE:
-            self._release(event.job, event.time_s)
+        elif kind in _HOLDS:
+            self._hold(event.job, _HOLDS[kind])
+        elif kind is EventKind.RELEASE or kind is EventKind.RELEASE_BY_ADMIN:
+            self._release(event)
+        elif kind is EventKind.RESIZE:
+            self._stop(event)
+            self.wait(event.job, event.time_s)
+            self._start(event)
         elif kind is EventKind.STAGED:
             self.hot.add(self.jobs[event.job].dataset)
             self.freed += self.until_hot.pop(self.jobs[event.job].dataset, ())
@@ -200,6 +217,8 @@ class State:
         line = self.line_of_queue[job.queue]
         patience = self.policy.patience_s
         self.since[index] = now_s
+        if self.deferrals is not None:
+            self.deferrals.note(index)
         due = None if patience is None else job.submit_s + patience
         line.add(
             index,
@@ -217,6 +236,8 @@ class State:
         self.running[index] = run
         if self._by_end:
             insort(self.by_end[line.pool.name], (run.end_s, index))
+        if self.permits is not None:
+            self.permits.start(index)
         self.in_queue[line.name][index] = None
         for node, _ in run.placed:
             self.on_node[node][index] = None
@@ -304,8 +325,12 @@ class State:
 
     def _hold(self, job: int, reason: Reason) -> None:
         line = self.line(job)
+        self.deferred.pop(job, None)
+        if reason is Reason.BEGIN_TIME:
+            self.deferred[job] = None
         if job in self.gates:
-            self.gates[job] = reason
+            if self.gates[job] is not Reason.HELD_BY_ADMIN:  # an owner changes nothing about that
+                self.gates[job] = reason
         elif job in line.entries:
             line.remove(job, self.ask(job))
             self.gates[job] = reason
@@ -314,10 +339,15 @@ class State:
             msg = f"job {self.jobs[job].job_id} does not wait, so it cannot be held"
             raise ClusterwrightError(msg)
 
-    def _release(self, job: int, now_s: float) -> None:
-        if self.gates.pop(job, None) is None:
-            msg = f"job {self.jobs[job].job_id} is not held back"
+    def _release(self, event: Event) -> None:
+        job, now_s = event.job, event.time_s
+        gate = self.gates.get(job)
+        if gate is None or (gate is Reason.HELD_BY_ADMIN and event.kind is EventKind.RELEASE):
+            who = "held back" if gate is None else "its owner's to release: an operator holds it"
+            msg = f"job {self.jobs[job].job_id} is not {who}"
             raise ClusterwrightError(msg)
+        del self.gates[job]
+        self.deferred.pop(job, None)
         reason = gates.reason_of(self, job, now_s)
         if reason is None:
             self.wait(job, now_s)
@@ -335,12 +365,16 @@ class State:
                 raise ClusterwrightError(msg)
             line.remove(job, self.ask(job))
             self._spoil(line)
-        for noted in (self.remaining, self.since, self.owed_since):
+        for noted in (self.remaining, self.since, self.owed_since, self.deferred):
             noted.pop(job, None)
+        if self.deferrals is not None:
+            self.deferrals.close(job)
 
     def _close(self, index: int, kind: EventKind) -> None:
         """Note that a job is gone for good, through or stopped at its limit."""
         self.remaining.pop(index, None)
+        if self.deferrals is not None:
+            self.deferrals.close(index)
         if kind is EventKind.FINISH:
             name = self.jobs[index].job_id
             self.done.add(name)
@@ -409,6 +443,8 @@ class State:
         if self._by_end:
             ends = self.by_end[pool.name]
             del ends[bisect_left(ends, (one.end_s, index))]
+        if self.permits is not None:
+            self.permits.stop(index, one.placed)
         del self.in_queue[line.name][index]
         for node, _ in one.placed:
             del self.on_node[node][index]

@@ -2,6 +2,7 @@
 
 from clusterwright.twin.bills import Power
 from clusterwright.twin.centre import cluster_of, jobs_of, power_of, staging_of
+from clusterwright.twin.deferral import Deferral
 from clusterwright.twin.failures import Cause, Failures, Lemons, failures_of
 from clusterwright.twin.forecast import Expected, Luck, StartForecast, forecast
 from clusterwright.twin.hourly import series
@@ -15,6 +16,7 @@ from clusterwright.twin.summary import summarise
 
 __all__ = [
     "Cause",
+    "Deferral",
     "Expected",
     "Failures",
     "Lemons",

@@ -271,13 +271,14 @@ class _Arrivals:
             times_s = self._draws[day].times_s(levels).tolist()
             for one, time_s in zip(self._days[day], times_s, strict=True):
                 submit_s = one.job.submit_s + shift_s
-                begin_s = one.job.start_after_s
+                begin_s, due_s = one.job.start_after_s, one.job.deadline_s
                 job = replace(
                     one.job,
                     job_id=f"{one.job.job_id}+{ahead}",
                     submit_s=submit_s,
                     duration_s=time_s,
                     start_after_s=None if begin_s is None else begin_s + shift_s,
+                    deadline_s=None if due_s is None else due_s + shift_s,
                     depends_on=(),
                     held=False,
                 )
@@ -291,7 +292,7 @@ def _later_may_delay(setting: Setting, cluster: Cluster, recent: Sequence[Expect
     policy = setting.policy
     alike = len({one.job.priority for one in recent}) <= 1
     in_turn = alike and policy.order in (("priority", "submitted"), ("submitted",))
-    shares = setting.pooled and bool(cluster.quotas)
+    shares = (setting.pooled and bool(cluster.quotas)) or cluster.power_cap is not None
     return shares or not in_turn or policy.backfill != "none"
 
 

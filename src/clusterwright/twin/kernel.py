@@ -19,10 +19,12 @@ from clusterwright.model.policy import Policy
 from clusterwright.model.quota import BROKEN_AFTER_S
 from clusterwright.model.run import CauseFigures, StagingFigures
 from clusterwright.sched import POLICIES, Picture, State, checked, cycle, restored
+from clusterwright.sched.deferrals import Deferrals
 from clusterwright.sched.nodes import Placed
 from clusterwright.sched.progress import kept_s, run_s
 from clusterwright.sched.state import Lead, Rate
 from clusterwright.twin.breakage import Breakage
+from clusterwright.twin.deferral import Deferral
 from clusterwright.twin.failures import Failures
 from clusterwright.twin.log import EventLog
 from clusterwright.twin.records import Records
@@ -53,6 +55,8 @@ class Setting:
     """How nodes fail; absent, they do not."""
     staging: Staging | None = None
     """How data come near; absent, they are everywhere."""
+    deferral: Deferral | None = None
+    """How jobs with a deadline wait for better hours; absent, they do not."""
     wake_s: Seconds = 0.0
     """Time until a sleeping node takes work, where the policy puts idle nodes to sleep."""
     horizon_s: Seconds | None = None
@@ -154,6 +158,7 @@ def run(
     )
     sleepers = Sleepers.of(state, setting.wake_s)
     state.lead = _lead(stager, sleepers)
+    state.deferrals = _deferrals(state, cluster, setting)
     here = _Run(
         state=state,
         setting=setting,
@@ -213,12 +218,16 @@ def starts_from(
         If the picture speaks of what there is not.
     """
     jobs = tuple(sorted(jobs, key=lambda job: job.submit_s))  # stable: equal ones keep their order
+    number_of = {job.job_id: number for number, job in enumerate(jobs)}
     how = checked(setting.policy)
     speed = rate(jobs) if rate is not None else None
     state = restored(cluster, jobs, how, seen, pooled=setting.pooled, rate=speed)
+    state.deferrals = _deferrals(state, cluster, setting)
+    if state.deferrals is not None:
+        for name in (*(one.job for one in seen.running), *(one.job for one in seen.waiting)):
+            state.deferrals.note(number_of[name])
     state.freed += [job for job, gate in state.gates.items() if gate is Reason.STAGING_DATA]
     coming = bisect_right(jobs, seen.at_s, key=lambda job: job.submit_s)
-    number_of = {job.job_id: number for number, job in enumerate(jobs)}
     here = _Run(
         state=state,
         setting=setting,
@@ -283,10 +292,10 @@ def _all_moments(here: _Run, jobs: Sequence[Job], progress: Progress | None) -> 
         decided = cycle(state, now)
         for event in decided.events:
             log.add(event)
-            if event.kind is EventKind.START:
+            if event.kind is EventKind.START or event.kind is EventKind.RESIZE:
                 _begin(here, event.job, now)
-            elif here.sleepers is not None and event.kind is EventKind.PREEMPT:
-                here.sleepers.stopped(event.job, now)
+            elif event.kind is EventKind.PREEMPT and here.sleepers is not None:
+                _leave(here, here.sleepers, event.job, now)
         if now < decided.wake_s < _NEVER and decided.wake_s not in here.awaited:
             here.awaited.add(decided.wake_s)
             _plan(here, decided.wake_s, _WAKE, -1)
@@ -318,6 +327,14 @@ def _plan_strike(here: _Run, now: float, number: int) -> None:
     time_s = here.breakage.next_s(number, now)
     if time_s < _NEVER:
         _plan(here, time_s, EventKind.NODE_FAIL, number)
+
+
+def _deferrals(state: State, cluster: Cluster, setting: Setting) -> Deferrals | None:
+    """Return who decides which jobs wait for a better hour; None where none does."""
+    if setting.deferral is None:
+        return None
+    spared = {group.queue for group in cluster.groups if group.num_spares}
+    return Deferrals(state, setting.deferral.on(state.jobs, setting.failures, spared))
 
 
 def _lead(stager: Stager | None, sleepers: Sleepers | None) -> Lead | None:
@@ -423,6 +440,12 @@ def _plan_end(here: _Run, index: int, start_s: float, *, not_before_s: float = 0
     if limit is not None and lasts > limit:
         lasts, kind = limit, EventKind.TIMEOUT
     _plan(here, max(start_s + lasts, not_before_s), kind, index, here.attempt[index])
+
+
+def _leave(here: _Run, sleepers: Sleepers, job: int, now: float) -> None:
+    """Let the nodes of a job idle, unless it has started anew in the same cycle."""
+    if job not in here.state.running:
+        sleepers.stopped(job, now)
 
 
 def _outcome(here: _Run, cluster: Cluster, jobs: Sequence[Job], end_s: float) -> Outcome:
