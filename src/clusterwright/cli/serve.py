@@ -4,7 +4,6 @@ import json
 import logging
 import os
 import signal
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -241,21 +240,24 @@ def in_background(serving: "Serving", wanted: Centre | None) -> dict[str, Any]:
         path.write_text(documents.dump(wanted))
         words += ["--file", str(path)]
     log = state / "server.log"
-    with log.open("ab") as output:
-        process = subprocess.Popen(  # noqa: S603 - our own program with our own words
-            words,
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=output,
-            start_new_session=True,
-            cwd="/",
-        )
+    # Not through `subprocess`, which warns of a child that outlives its parent, as this one must.
+    child = os.posix_spawn(
+        sys.executable,
+        words,
+        os.environ,
+        file_actions=[
+            (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+            (os.POSIX_SPAWN_OPEN, 1, str(log), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600),
+            (os.POSIX_SPAWN_DUP2, 1, 2),
+        ],
+        setsid=True,
+    )
     end = time.monotonic() + _READY_S
     while time.monotonic() < end:
         found = running(state)
-        if found is not None and found["pid"] == process.pid:
+        if found is not None and found["pid"] == child:
             return found
-        if process.poll() is not None:
+        if os.waitpid(child, os.WNOHANG)[0]:
             break
         time.sleep(0.03)
     tail = log.read_text(errors="replace").strip().splitlines()[-5:]
