@@ -79,6 +79,9 @@ def _easy(state: State, pool: Pool, now_s: float) -> list[Event]:
         if not line.account.within_limit(ask.quanta(pool.scale)):
             continue
         if permits is not None:
+            if permits.lacks_power(pool, ask, now_s):
+                closed.add(ask)
+                continue
             spot = _permitted(state, pool, job, now_s, shadow_s, kept)
             if spot is not None:
                 started.append(starts.start(state, now_s, job, spot))
@@ -251,8 +254,7 @@ def _draw_w(state: State, pool: Pool, ask: Ask) -> float:
     """Return what a job draws at most, wherever in its pool it stands."""
     assert state.permits is not None
     assert state.permits.power is not None
-    most_w = max(map(state.permits.power.quantum_w, pool.nodes()))
-    return most_w * ask.quanta(pool.scale)
+    return state.permits.power.quantum_w(pool)[1] * ask.quanta(pool.scale)
 
 
 def _earliest(

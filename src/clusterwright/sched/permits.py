@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from clusterwright.model.cluster import Cluster
 from clusterwright.model.job import Reason
-from clusterwright.sched.nodes import ALL, Placed, Pool, Spot
+from clusterwright.sched.nodes import ALL, Ask, Placed, Pool, Spot
 from clusterwright.sched.powercap import LITTLE_W, PowerBook
 from clusterwright.sched.progress import lost_s
 from clusterwright.sched.reserved import Reserved
@@ -162,6 +162,13 @@ class Permits:
         kept = self._promised_to_others(pool, job, now_s, passes=passes)
         headroom_w = self.power.headroom_w(now_s, until_s, at_s=at_s, kept=kept)
         return watts <= headroom_w + freed_w + LITTLE_W
+
+    def lacks_power(self, pool: Pool, ask: Ask, now_s: float) -> bool:
+        """Return whether no job of a shape can start now, however short it is."""
+        if self.power is None:
+            return False
+        quanta = ask.least * pool.scale or ask.quanta(pool.scale)
+        return quanta * self.power.quantum_w(pool)[0] > LITTLE_W - self.power.over_w(now_s)
 
     def promise(self, pool: Pool, job: int, at_s: float, spot: Spot) -> None:
         """Note what the first job of a pool will draw."""

@@ -14,7 +14,7 @@ from itertools import accumulate
 from clusterwright.errors import Fault, InvalidInput, UsageError
 from clusterwright.model.cluster import Cluster
 from clusterwright.model.power import PowerCap
-from clusterwright.sched.nodes import Placed
+from clusterwright.sched.nodes import Placed, Pool
 from clusterwright.units import Watts
 from clusterwright.units import format as show
 
@@ -67,6 +67,7 @@ class PowerBook:
         self._falls_s = [since_s for since_s, before, after in pairs if after < before]
         self._quantum_w: list[float] = []
         self._kind_at: list[int] = []
+        self._bounds_w: dict[str, tuple[float, float]] = {}
         self._used: list[int] = []
         self._runs: dict[int, tuple[float, float]] = {}
         self._ends: tuple[list[float], list[float]] | None = None
@@ -99,9 +100,12 @@ class PowerBook:
         kind_at, quantum_w = self._kind_at, self._quantum_w
         return sum(quanta * quantum_w[kind_at[node]] for node, quanta in placed)
 
-    def quantum_w(self, node: int) -> float:
-        """Return what one quantum of a node draws more when it is busy."""
-        return self._quantum_w[self._kind_at[node]]
+    def quantum_w(self, pool: Pool) -> tuple[float, float]:
+        """Return the least and the most that one quantum of a pool draws more when it is busy."""
+        if pool.name not in self._bounds_w:
+            each = {self._quantum_w[self._kind_at[node]] for node in pool.nodes()}
+            self._bounds_w[pool.name] = (min(each), max(each))
+        return self._bounds_w[pool.name]
 
     def book(self, job: int, placed: Placed, ends_s: float) -> None:
         """Note that a job runs, and until when by what is known."""
