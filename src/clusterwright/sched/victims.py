@@ -5,7 +5,8 @@ order, stops jobs of its own queue where the policy says so. The cost of stoppin
 holds times the work it would lose and the time to start again.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
+from functools import partial
 
 from clusterwright.sched.line import Line
 from clusterwright.sched.nodes import ALL, Pool, Spot
@@ -60,8 +61,9 @@ def _reclaimed(state: State, line: Line, job: int, now_s: float) -> Choice:
         if other.account.gives_to(owed, tier):
             wake_s = min(wake_s, _add(state, costs, state.in_queue[other.name], now_s))
     choice = cheapest(state, pool, job, costs)
-    if choice.spot is not None and _takes_too_much(state, choice.stopped, tier):
-        choice = cheapest(state, pool, job, _cheapest_of_each(state, costs, tier))
+    allowed = partial(_leaves_enough, state, tier)
+    if choice.spot is not None and not allowed(choice.stopped):
+        choice = cheapest(state, pool, job, costs, allowed=allowed)
     if choice.spot is None and tier is Tier.GUARANTEED:
         choice = _moved(state, pool, job, costs, now_s)
     return choice if choice.spot is not None else Choice(wake_s=wake_s)
@@ -74,30 +76,17 @@ def _surplus(state: State, job: int, tier: Tier) -> int:
     return account.used - own
 
 
-def _takes_too_much(state: State, stopped: Iterable[int], tier: Tier) -> bool:
-    """Return whether a queue would fall below its own by more than its last job crosses it."""
+def _leaves_enough(state: State, tier: Tier, stopped: Collection[int]) -> bool:
+    """Return whether no queue would fall below its own by more than its last job crosses it."""
     taken: dict[str, list[int]] = {}
     for job in stopped:
         taken.setdefault(state.line(job).name, []).append(job)
-    return any(
+    return all(
         sum(state.running[job].quanta for job in jobs)
         - max(state.running[job].quanta for job in jobs)
-        >= max(1, _surplus(state, jobs[0], tier))
+        < max(1, _surplus(state, jobs[0], tier))
         for jobs in taken.values()
     )
-
-
-def _cheapest_of_each(state: State, costs: Mapping[int, float], tier: Tier) -> dict[int, float]:
-    """Return of each queue the jobs cheapest to stop, up to what it holds above its own."""
-    left: dict[str, int] = {}
-    found = {}
-    for job in sorted(costs, key=lambda one: (costs[one] / state.running[one].quanta, one)):
-        name = state.line(job).name
-        surplus = left.setdefault(name, _surplus(state, job, tier))
-        if surplus > 0:
-            found[job] = costs[job]
-            left[name] = surplus - state.running[job].quanta
-    return found
 
 
 def _behind(state: State, line: Line, job: int, now_s: float) -> tuple[dict[int, float], float]:
