@@ -101,10 +101,12 @@ def groups(pool: Pool) -> dict[str, list[list[int]]]:
 
 def gang(ask: Ask, pool: Pool, **more: Any) -> dict[str, Any]:
     """Return a gang as the solver reads it; cores and memory go evenly over its nodes."""
-    whole, rest = divmod(ask.units, pool.node_units)
+    each = ask.per_node or pool.node_units
+    whole, rest = divmod(ask.units, each)
     count = whole + (1 if rest else 0)
     return {
         "whole": whole,
+        "each": each,
         "rest": rest,
         "cores": -(-ask.cores // count) if pool.cores is not None else 0,
         "memory": -(-round(ask.memory_bytes / GIB) // count) if pool.memory is not None else 0,

@@ -22,32 +22,47 @@ def rows() -> list[Row]:
     """Return what is measured about placement."""
     made = [
         Row("part of a node, consolidate", partial(_part, "consolidate")),
-        Row("part of a node, consolidate, with cores and memory",
-            partial(_part, "consolidate", hosts=True)),
+        Row(
+            "part of a node, consolidate, with cores and memory",
+            partial(_part, "consolidate", hosts=True),
+        ),
         Row("part of a node, spread: evenness of load", partial(_part, "spread")),
         Row("gang without a wish, leaf", partial(_gang, "leaf")),
-        Row("gang without a wish, leaf, with cores and memory",
-            partial(_gang, "leaf", hosts=True)),
+        Row("gang without a wish, leaf, with cores and memory", partial(_gang, "leaf", hosts=True)),
     ]
     for level in clusters.LEVELS:
         for required in (False, True):
             word = "required" if required else "preferred"
-            made.append(Row(f"gang, {level} {word}",
-                            partial(_gang, "leaf", level=level, required=required)))
+            made.append(
+                Row(f"gang, {level} {word}", partial(_gang, "leaf", level=level, required=required))
+            )
     for required in (False, True):
         word = "required" if required else "preferred"
-        made.append(Row(f"gang in segments, leaf {word}",
-                        partial(_gang, "leaf", level="leaf", required=required, segments=True)))
-    made.append(Row("gang without a wish, consolidate (its rule is given)",
-                    partial(_gang, "consolidate"), bar=False))
+        made.append(
+            Row(
+                f"gang in segments, leaf {word}",
+                partial(_gang, "leaf", level="leaf", required=required, segments=True),
+            )
+        )
+    made.append(
+        Row(
+            "gang without a wish, consolidate (its rule is given)",
+            partial(_gang, "consolidate"),
+            bar=False,
+        )
+    )
     return made
 
 
 def sequences() -> list[Row]:
     """Return what is measured about rows of jobs."""
     return [
-        Row(f"{what}, {name}", partial(_sequence, name, in_order=in_order, leaf=leaf),
-            most=True, bar=False)
+        Row(
+            f"{what}, {name}",
+            partial(_sequence, name, in_order=in_order, leaf=leaf),
+            most=True,
+            bar=False,
+        )
         for what, in_order, leaf in (
             ("jobs before the first that does not fit", True, False),
             ("the same, gangs under one leaf required", True, True),
@@ -57,13 +72,17 @@ def sequences() -> list[Row]:
     ]
 
 
-def _part(name: str, rng: np.random.Generator, solver: Solver, *, hosts: bool = False) -> Case | None:
+def _part(
+    name: str, rng: np.random.Generator, solver: Solver, *, hosts: bool = False
+) -> Case | None:
     pool = _pool(rng, hosts=hosts)
     ask = clusters.random_ask(rng, pool, int(rng.integers(1, pool.node_units)))
     even = name == "spread"
     values = _evenness(pool.node_units) if even else clusters.node_room(pool.node_units)
     before = _worth(pool, values, groups=not even)
-    problem = _problem(pool, clusters.gang(ask, pool), {} if even else clusters.group_room(pool), values)
+    problem = _problem(
+        pool, clusters.gang(ask, pool), {} if even else clusters.group_room(pool), values
+    )
     best = solver.optimum(problem)
     spot = PLACEMENTS[name](pool, ask, -1)
     if spot is None:
@@ -95,10 +114,10 @@ def _gang(
     asked = clusters.gang(ask, pool, span_cost=price)
     if segment:
         asked |= {"segment": segment, "level": level, "required": required}
-    else:
+    if not segment or required:
         asked["spans"] = level or "leaf"
-        if required:
-            asked["within"] = level
+    if required and not segment:
+        asked["within"] = level
     values = clusters.node_room(pool.node_units)
     best = solver.optimum(_problem(pool, asked, clusters.group_room(pool), values))
     before = clusters.room(pool)
@@ -107,7 +126,7 @@ def _gang(
         return Case.missed(best)
     apart = (
         clusters.pieces(pool, spot, level or "leaf", segment)
-        if segment
+        if segment and not required
         else clusters.spans(pool, spot, level or "leaf")
     )
     pool.take(*spot, ask)

@@ -45,8 +45,8 @@ def gangs(problem: Problem) -> Problem:
     """Return the least cost at which all gangs are placed.
 
     nodes: size, free, cores, memory. groups: by level, lists of nodes. victims: cost, holds (node,
-    units, cores, memory). gangs: whole, rest, cores, memory (of one node), within (level), required
-    segment. quotas: victims by queue with what the queue holds above its own.
+    units, cores, memory). gangs: whole nodes (or `each` of their units), rest, cores, memory (of one
+    node), within (level), spans (level whose groups count), segment. quotas: victims by queue with what the queue holds above its own.
     """
     model = cp_model.CpModel()
     nodes, groups = problem["nodes"], problem["groups"]
@@ -63,13 +63,16 @@ def gangs(problem: Problem) -> Problem:
         for at, what in enumerate(("free", "cores", "memory")):
             uses = []
             for one, (whole, rest) in zip(problem["gangs"], placed, strict=True):
-                big = node["size"] if what == "free" else one[what]
+                big = one.get("each", node["size"]) if what == "free" else one[what]
                 small = one["rest"] if what == "free" else one[what]
                 uses += [big * whole[i], small * rest[i]]
             model.add(sum(uses) <= node[what] + sum(gone * has[at] for gone, has in freed[i]))
     for quota in problem.get("quotas", ()):
-        _keep_quota(model, [(stopped[v], problem["victims"][v]["units"]) for v in quota["victims"]],
-                    quota["surplus"])
+        _keep_quota(
+            model,
+            [(stopped[v], problem["victims"][v]["units"]) for v in quota["victims"]],
+            quota["surplus"],
+        )
     if problem.get("room"):
         ((whole, rest),) = placed
         cost += _room_lost(model, problem, whole, rest)
@@ -100,22 +103,33 @@ def _placed(
                 model.add(whole[i] + rest[i] <= touched)
             cost.append(one["span_cost"] * touched)
     if one.get("segment"):
-        _segments(model, [[whole[i] for i in group] for group in groups[one["level"]]], one, cost)
+        by_group = [[whole[i] for i in group] for group in groups[one["level"]]]
+        _segments(model, by_group, one, cost)
+        if one["required"] and one["rest"]:  # beside whole nodes of the gang
+            for group in groups[one["level"]]:
+                for i in group:
+                    model.add(rest[i] <= sum(whole[k] for k in group))
     return whole, rest
 
 
 def _segments(
     model: cp_model.CpModel, by_group: list[list[Any]], one: Problem, cost: list[Any]
 ) -> None:
-    """Count the pieces that segments come in; a segment that must stay whole is one piece."""
-    segment, total = one["segment"], []
+    """Let segments stay whole where they must; elsewhere count the pieces that they come in."""
+    full, last = divmod(one["whole"], one["segment"])
+    pieces, ends = [], []
     for members in by_group:
-        pieces = model.new_int_var(0, len(members), "")
-        model.add(segment * pieces >= sum(members))
-        total.append(pieces)
+        pieces.append(some := model.new_int_var(0, len(members), ""))
+        if one["required"]:  # the last segment alone may be smaller than the others
+            ends.append(end := model.new_bool_var(""))
+            model.add(sum(members) == one["segment"] * some + last * end)
+        else:
+            model.add(one["segment"] * some >= sum(members))
     if one["required"]:
-        model.add(sum(total) == -(-one["whole"] // segment))
-    cost.append(one["span_cost"] * sum(total))
+        model.add(sum(pieces) == full)
+        model.add(sum(ends) == (1 if last else 0))
+    else:
+        cost.append(one["span_cost"] * sum(pieces))
 
 
 def _keep_quota(model: cp_model.CpModel, taken: list[tuple[Any, int]], surplus: int) -> None:
@@ -256,7 +270,11 @@ def shares(problem: Problem) -> Problem:
             held = [pod["quanta"] * parts[i][g] for i, pod in enumerate(pods) if pod["gpus"]]
             model.add(sum(held) <= problem["full"])
     model.maximize(
-        sum(p["quanta"] * p["gpus"] * place for p, row in zip(pods, on, strict=True) for place in row)
+        sum(
+            p["quanta"] * p["gpus"] * place
+            for p, row in zip(pods, on, strict=True)
+            for place in row
+        )
     )
     return _solved(model, bound=True)
 

@@ -20,9 +20,7 @@ from clusterwright.sched.placement import PLACEMENTS
 
 NOW_S = 6 * 3600.0
 SHIELD_S = 600.0
-POLICY = Policy(
-    name="exact", placement="leaf", preempt=("reclaim", "priority"), shield_s=SHIELD_S
-)
+POLICY = Policy(name="exact", placement="leaf", preempt=("reclaim", "priority"), shield_s=SHIELD_S)
 URGENT = 2
 """Priority of the job that waits; as high a priority is not stopped for it."""
 
@@ -35,14 +33,27 @@ def rows() -> list[Row]:
         Row("preemption for a share of an accelerator", _share),
         Row("preemption for a gang, within one leaf if any can hold it", partial(_one, nodes=6)),
         Row("the same, with cores and memory", partial(_one, nodes=6, hosts=True)),
-        Row("preemption for a gang, anywhere (consolidate)",
-            partial(_one, nodes=6, placement="consolidate")),
+        Row(
+            "preemption for a gang, anywhere (consolidate)",
+            partial(_one, nodes=6, placement="consolidate"),
+        ),
     ]
+    made.append(
+        Row(
+            "preemption for a gang of equal parts of nodes, anywhere",
+            partial(_one, nodes=6, placement="consolidate", equal=True),
+        )
+    )
     for level in clusters.LEVELS:
-        made.append(Row(f"preemption for a gang, {level} required",
-                        partial(_one, nodes=6, level=level)))
-    made.append(Row("preemption for a gang in segments, leaf required",
-                    partial(_one, nodes=6, level="leaf", segments=True)))
+        made.append(
+            Row(f"preemption for a gang, {level} required", partial(_one, nodes=6, level=level))
+        )
+    made.append(
+        Row(
+            "preemption for a gang in segments, leaf required",
+            partial(_one, nodes=6, level="leaf", segments=True),
+        )
+    )
     made.append(Row("reclaim for one job", partial(_reclaim, jobs=1)))
     made.append(Row("reclaim for two to four jobs, together", partial(_reclaim, jobs=4)))
     return made
@@ -57,6 +68,7 @@ def _one(
     level: str | None = None,
     segments: bool = False,
     hosts: bool = False,
+    equal: bool = False,
 ) -> Case | None:
     group = clusters.random_group(rng, hosts=hosts)
     pool = State(Cluster(groups=(group,)), (), POLICY).pools["a"]
@@ -72,11 +84,22 @@ def _one(
         if nodes == 1
         else clusters.random_gang(rng, size, most_nodes=most)
     )
+    parts = 0
+    if equal:
+        parts = int(rng.integers(2, nodes + 1))
+        units = parts * int(rng.integers(1, size))
     ask = clusters.random_ask(rng, pool, units)
     waiting = Job(
-        job_id="waiting", queue="a", submit_s=NOW_S, duration_s=3600.0, priority=URGENT,
-        num_gpus_ratio=float(units), num_cpus=ask.cores, memory_bytes=ask.memory_bytes,
+        job_id="waiting",
+        queue="a",
+        submit_s=NOW_S,
+        duration_s=3600.0,
+        priority=URGENT,
+        num_gpus_ratio=float(units),
+        num_cpus=ask.cores,
+        memory_bytes=ask.memory_bytes,
         topology=wish,
+        num_nodes=parts,
     )
     policy = replace(POLICY, placement=placement)
     state, job = _filled(rng, Cluster(groups=(group,)), policy, [waiting], ["a"])
@@ -88,8 +111,11 @@ def _one(
     if segments and wish is not None:
         asked |= {"segment": wish.segment_nodes, "level": level, "required": True, "span_cost": 0}
     problem = {
-        "kind": "gang", "nodes": clusters.facts(pool), "groups": clusters.groups(pool),
-        "victims": found, "gang": asked,
+        "kind": "gang",
+        "nodes": clusters.facts(pool),
+        "groups": clusters.groups(pool),
+        "victims": found,
+        "gang": asked,
     }
     within = level if not segments else None
     if nodes > 1 and placement == "leaf" and not level:
@@ -108,7 +134,11 @@ def _share(rng: np.random.Generator, solver: Solver) -> Case | None:
     group = replace(clusters.random_group(rng), num_nodes=int(rng.integers(2, 7)))
     share = float(rng.choice([0.2, 0.3, 0.5, 0.7, 0.9]))
     waiting = Job(
-        job_id="waiting", queue="a", submit_s=NOW_S, duration_s=3600.0, priority=URGENT,
+        job_id="waiting",
+        queue="a",
+        submit_s=NOW_S,
+        duration_s=3600.0,
+        priority=URGENT,
         num_gpus_ratio=share,
     )
     state, job = _filled(rng, Cluster(groups=(group,)), POLICY, [waiting], ["a"], shares=True)
@@ -156,8 +186,14 @@ def _reclaim(rng: np.random.Generator, solver: Solver, *, jobs: int) -> Case | N
         units = clusters.random_units(rng, group.gpus_per_node, most_nodes=3)
         wish = Topology(level="leaf", required=True) if units > group.gpus_per_node else None
         waiting.append(
-            Job(job_id=f"waiting{number}", queue="a", submit_s=NOW_S + number / 100,
-                duration_s=3600.0, num_gpus_ratio=float(units), topology=wish)
+            Job(
+                job_id=f"waiting{number}",
+                queue="a",
+                submit_s=NOW_S,
+                duration_s=3600.0,
+                num_gpus_ratio=float(units),
+                topology=wish,
+            )
         )
     if sum(one.num_gpus_ratio for one in waiting) > owed:
         return None
@@ -178,8 +214,14 @@ def _reclaim(rng: np.random.Generator, solver: Solver, *, jobs: int) -> Case | N
         for i, one in enumerate(waiting)
     ]
     best = solver.optimum(
-        {"kind": "gangs", "nodes": clusters.facts(pool), "groups": clusters.groups(pool),
-         "victims": found, "gangs": asked, "quotas": quotas}
+        {
+            "kind": "gangs",
+            "nodes": clusters.facts(pool),
+            "groups": clusters.groups(pool),
+            "victims": found,
+            "gangs": asked,
+            "quotas": quotas,
+        }
     )
     if not best or best >= 10**12:
         return None  # nothing need be stopped, or nothing may be
@@ -274,17 +316,26 @@ def _victims(state: State, may: Any) -> tuple[list[int], list[dict[str, Any]]]:
         ran_s = NOW_S - run.since_s
         if not job.preemptible or not may(job) or ran_s < SHIELD_S:
             continue
-        saved_s = ran_s // job.checkpoint_interval_s * job.checkpoint_interval_s \
-            if job.checkpoint_interval_s else 0.0
+        saved_s = (
+            ran_s // job.checkpoint_interval_s * job.checkpoint_interval_s
+            if job.checkpoint_interval_s
+            else 0.0
+        )
         gpus = run.quanta / QUANTA
         names.append(index)
-        found.append({
-            "cost": round(gpus * (ran_s - saved_s + job.restart_s)),
-            "units": run.quanta // QUANTA,
-            "holds": [
-                (node, quanta // QUANTA, -(-job.num_cpus // len(run.placed)),
-                 round(job.memory_bytes / len(run.placed) / clusters.GIB))
-                for node, quanta in run.placed
-            ],
-        })
+        found.append(
+            {
+                "cost": round(gpus * (ran_s - saved_s + job.restart_s)),
+                "units": run.quanta // QUANTA,
+                "holds": [
+                    (
+                        node,
+                        quanta // QUANTA,
+                        -(-job.num_cpus // len(run.placed)),
+                        round(job.memory_bytes / len(run.placed) / clusters.GIB),
+                    )
+                    for node, quanta in run.placed
+                ],
+            }
+        )
     return names, found

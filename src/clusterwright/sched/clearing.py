@@ -127,7 +127,8 @@ def on_one(
         if any(w > sum(i.frees[d] for i in site.items) for d, w in enumerate(lacking) if w > 0):
             continue
         bound = max(
-            w * min(
+            w
+            * min(
                 (sum(costs[j] for j in i.jobs) / i.frees[d] for i in site.items if i.frees[d] > 0)
             )
             for d, w in enumerate(lacking)

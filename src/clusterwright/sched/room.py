@@ -7,6 +7,8 @@ whoever turns out not to be needed is left alone. The searches themselves are in
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
+from operator import gt
 
 from clusterwright.model.job import QUANTA, Topology
 from clusterwright.sched.clearing import Allowed, Amounts, Item, Need, Site, on_many, on_one
@@ -146,9 +148,7 @@ class _Room:
             return NOBODY
         return self.tried_first(*self._in_each([ALL]))
 
-    def tried_first(
-        self, found: Iterable[_Found | None], masks: Sequence[int] = (ALL,)
-    ) -> Choice:
+    def tried_first(self, found: Iterable[_Found | None], masks: Sequence[int] = (ALL,)) -> Choice:
         """Return the cheapest of some sets that proves enough on the pool."""
         sets = [(one, n) for n, one in enumerate(found) if one is not None]
         for (_, jobs), number in sorted(sets, key=lambda one: (one[0][0], one[1])):
@@ -234,28 +234,23 @@ class _Room:
         """
         count, each, rest = self._parts(kind)
         full, part = divmod(count, wish.segment_nodes)
-        best: dict[tuple[int, int], _Found] = {(0, 0): (0.0, [])}
+        goal = (full, int(part > 0), int(rest is not None))
+        best: dict[tuple[int, ...], _Found] = {(0, 0, 0): (0.0, [])}
         for mask in self.pool.domains[wish.level]:
-            held = (mask & kind.mask).bit_count()
-            ways: dict[tuple[int, int], _Found] = {}
-            for segments in range(min(full, held // wish.segment_nodes) + 1):
-                for last in (0, 1) if part else (0,):
-                    nodes = segments * wish.segment_nodes + last * part
-                    if nodes and nodes <= held:
-                        found = self._cleared(kind, mask, nodes, each, None)
-                        if found is not None:
-                            ways[segments, last] = found
-            for (had, ended), before in list(best.items()):
-                for (segments, last), found in ways.items():
-                    key = had + segments, ended + last
-                    jobs = list(dict.fromkeys([*before[1], *found[1]]))
-                    cost = sum(self.costs[job] for job in jobs)
-                    if key[0] <= full and key[1] <= 1 and cost < best.get(key, (float("inf"),))[0]:
-                        best[key] = cost, jobs
-        found = best.get((full, 1 if part else 0))
-        if found is None or rest is None:
-            return found
-        return found
+            ways = {}
+            for way in product(*(range(most + 1) for most in goal)):
+                nodes = way[0] * wish.segment_nodes + way[1] * part
+                if 0 < nodes <= (mask & kind.mask).bit_count():
+                    ways[way] = self._cleared(kind, mask, nodes, each, rest if way[2] else None)
+            for (had, before), (way, found) in product(list(best.items()), ways.items()):
+                key = tuple(map(sum, zip(had, way, strict=True)))
+                if found is None or any(map(gt, key, goal)):
+                    continue
+                jobs = list(dict.fromkeys([*before[1], *found[1]]))
+                cost = sum(self.costs[job] for job in jobs)
+                if key not in best or cost < best[key][0]:
+                    best[key] = cost, jobs
+        return best.get(goal)
 
     def _with_room(self, kind: Kind, need: Amounts) -> int:
         """Return the nodes of a kind that have what is needed now."""
