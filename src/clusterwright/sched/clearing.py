@@ -13,12 +13,14 @@ from dataclasses import dataclass
 
 Amounts = tuple[float, float, float]  # units of accelerators (or quanta, or cores), cores, bytes
 Allowed = Callable[[Collection[int]], bool]
+Found = tuple[float, list[int]]  # what stopping some jobs costs, and the jobs
 
 STEPS = 2000
 """Steps of one branch and bound; what is found by then is good, and almost always the best."""
-TRIED_AGAIN = 4096
-"""Sites looked at by repeated searches, over all repeats: small gangs are searched more closely."""
-MOST_REPEATS = 12
+REPEATS = 12
+"""Searches for a gang without one of the dearest jobs, at most."""
+SITES_AGAIN = 20_000
+"""Sites that they look at, over all searches: on ten thousand nodes there are fewer."""
 _NOTHING: Amounts = (0.0, 0.0, 0.0)
 
 
@@ -58,7 +60,7 @@ class Need:
 
 def cover(
     lacking: Amounts, items: Sequence[Item], costs: Mapping[int, float], allowed: Allowed | None
-) -> tuple[float, list[int]] | None:
+) -> Found | None:
     """Return the cheapest jobs that free so much together, with their cost; None if none do.
 
     Parameters
@@ -86,8 +88,8 @@ class _Cover:
 
     def __init__(self, prices: list[float], items: list[Item], allowed: Allowed | None) -> None:
         self.prices, self.items, self.allowed = prices, items, allowed
-        self.cost, self.best, self.steps = float("inf"), None, STEPS
-        self.best: list[int] | None
+        self.cost, self.steps = float("inf"), STEPS
+        self.best: list[int] | None = None
         self.after: list[Amounts] = [_NOTHING]  # what all items from one on would free
         self.rates: list[Amounts] = [(float("inf"),) * 3]  # least cost by unit among them
         for price, one in zip(reversed(prices), reversed(items), strict=True):
@@ -118,65 +120,35 @@ class _Cover:
 
 
 def on_one(
-    sites: Iterable[Site], need: Amounts, costs: Mapping[int, float], allowed: Allowed | None
-) -> tuple[float, list[int]] | None:
-    """Return the cheapest jobs to stop so that one of some sites has what is needed."""
-    bounds = []
-    for number, site in enumerate(sites):
-        lacking = _minus(need, site.free)
-        if any(w > sum(i.frees[d] for i in site.items) for d, w in enumerate(lacking) if w > 0):
-            continue
-        bound = max(
-            w
-            * min(
-                (sum(costs[j] for j in i.jobs) / i.frees[d] for i in site.items if i.frees[d] > 0)
-            )
-            for d, w in enumerate(lacking)
-            if w > 0
-        )
-        bounds.append((bound, number, lacking, site))
-    best: tuple[float, list[int]] | None = None
-    for bound, _, lacking, site in sorted(bounds, key=lambda one: one[:2]):
+    bounds: Iterable[tuple[float, int]],
+    site_of: Callable[[int], Site],
+    need: Amounts,
+    costs: Mapping[int, float],
+    allowed: Allowed | None,
+) -> Found | None:
+    """Return the cheapest jobs to stop so that one of some sites has what is needed.
+
+    `bounds` names the sites, each after a figure below which it cannot cost; those that cannot win
+    are not looked at.
+    """
+    best: Found | None = None
+    for bound, place in sorted(bounds):
         if best is not None and bound >= best[0]:
             break
-        found = cover(lacking, site.items, costs, allowed)
+        site = site_of(place)
+        found = cover(_minus(need, site.free), site.items, costs, allowed)
         if found is not None and (best is None or found[0] < best[0]):
             best = found
     return best
 
 
-def on_many(
-    sites: Sequence[Site], need: Need, costs: Mapping[int, float], allowed: Allowed | None
-) -> tuple[float, list[int]] | None:
-    """Return cheap jobs to stop so that as many sites as needed are free; None if none are enough.
-
-    Sites that are free already are not among the given; the need has been lowered by them.
-    """
-    search = _Clearing(sites, need, costs, allowed)
-    best = search.cleared(frozenset())
-    if best is None:
-        return None
-    repeats = min(MOST_REPEATS, TRIED_AGAIN // max(1, len(sites)))
-    banned: set[int] = set()
-    while repeats > 0:
-        dearest = [job for job in best if job not in banned]
-        if not dearest:
-            break
-        job = max(dearest, key=lambda one: (costs[one], one))
-        banned.add(job)
-        other = search.cleared(frozenset((job,)))
-        repeats -= 1
-        if other is not None and search.cost(other) < search.cost(best):
-            best = other
-    return search.cost(best), best
-
-
-class _Clearing:
+class Clearing:
     """Sites of a gang, and what stopping a job does to all that it stands on."""
 
     def __init__(
         self, sites: Sequence[Site], need: Need, costs: Mapping[int, float], allowed: Allowed | None
     ) -> None:
+        """Take the sites that are not free already; the need has been lowered by those that are."""
         self.need, self.costs, self.allowed = need, costs, allowed
         self.sites = {site.place: site for site in sites}
         self.places_of: dict[int, list[int]] = {}
@@ -187,15 +159,38 @@ class _Clearing:
         self.stopped: dict[int, None] = {}
         self.banned: frozenset[int] = frozenset()
         self.ready: set[int] = set()
+        self._gains: dict[tuple[int, ...], int] = {}
+        self.offers = {place: self._offer(place) for place in self.sites} if need.count else {}
+        self.at_first = self.offers
 
-    def cost(self, jobs: Iterable[int]) -> float:
-        """Return what stopping some jobs costs."""
-        return sum(self.costs[job] for job in jobs)
+    def cheap(self) -> Found | None:
+        """Return cheap jobs to stop so that enough sites are free; None when none are enough."""
+        found = (self._cleared(frozenset(), capped=True), self._cleared(frozenset(), capped=False))
+        return min((one for one in found if one is not None), key=_cost_of, default=None)
 
-    def cleared(self, banned: frozenset[int]) -> list[int] | None:
-        """Return jobs to stop without the banned ones, none of them in vain; None if not enough."""
+    def cheaper(self, found: Found) -> Found:
+        """Return the same or better: the search is repeated without each of the dearest jobs."""
+        best = found
+        tried: set[int] = set()
+        for _ in range(min(REPEATS, SITES_AGAIN // max(1, len(self.sites)))):
+            dearest = max(
+                (job for job in best[1] if job not in tried),
+                key=lambda one: (self.costs[one], one),
+                default=None,
+            )
+            if dearest is None:
+                break
+            tried.add(dearest)
+            other = self._cleared(frozenset((dearest,)), capped=True)
+            if other is not None and other[0] < best[0]:
+                best = other
+        return best
+
+    def _cleared(self, banned: frozenset[int], *, capped: bool) -> Found | None:
+        """Return jobs to stop without the banned ones, none of them in vain."""
         self.stopped, self.banned, self.ready = {}, banned, set()
-        if not self._take(self.need.count) or not self._take_rest():
+        self._gains = {}
+        if not self._take(capped=capped) or not self._take_rest():
             return None
         for job in sorted(self.stopped, key=lambda one: (-self.costs[one], one)):
             del self.stopped[job]
@@ -204,53 +199,83 @@ class _Clearing:
             if len(self.ready) < self.need.count or not self._has_rest():
                 self.stopped[job] = None
                 self.ready |= lost
-        return list(self.stopped)
+        jobs = list(self.stopped)
+        return sum(self.costs[job] for job in jobs), jobs
 
-    def _take(self, count: int) -> bool:
-        """Free the sites that cost least for each that is had, until there are enough."""
-        heap = [one for place in self.sites if (one := self._offer(place, count)) is not None]
+    def _take(self, *, capped: bool) -> bool:
+        """Free the sites that cost least for each that is had, until there are enough.
+
+        A job may free more sites than are still wanted; `capped` counts only those that are.
+        """
+        count = self.need.count
+        self.offers = dict(self.at_first)
+        if not capped:
+            count = len(self.sites)
+        heap = [
+            (one.cost / min(one.gain, count), place)
+            for place, one in self.offers.items()
+            if one is not None
+        ]
         heapq.heapify(heap)
-        while heap and len(self.ready) < count:
-            price, place, _ = heapq.heappop(heap)
+        while heap and len(self.ready) < self.need.count:
+            price, place = heapq.heappop(heap)
             if place in self.ready:
                 continue
-            offer = self._offer(place, count - len(self.ready))
-            if offer is None:
+            offer = self.offers[place]
+            if offer is not None and not self.banned.isdisjoint(offer.jobs):
+                offer = self.offers[place] = self._offer(place)
+            if offer is None or not (self.allowed is None or self._also(offer.jobs)):
                 continue
-            if offer[0] > price:
-                heapq.heappush(heap, offer)
+            wanted = count - len(self.ready) if capped else count
+            now = offer.cost / min(offer.gain, wanted)
+            if now > price:
+                heapq.heappush(heap, (now, place))
                 continue
-            near = {p for job in offer[2] for p in self.places_of[job]}
-            self.stopped.update(dict.fromkeys(offer[2]))
-            self.ready |= {p for p in near if not self._lacks(p)}
-            for other in near - self.ready:
-                again = self._offer(other, count - len(self.ready))
+            for other in self._stop(offer.jobs) - self.ready:
+                again = self.offers[other] = self._offer(other)
                 if again is not None:
-                    heapq.heappush(heap, again)
-        return len(self.ready) >= count
+                    heapq.heappush(heap, (again.cost / min(again.gain, wanted), other))
+        return len(self.ready) >= self.need.count
 
-    def _offer(self, place: int, wanted: int) -> tuple[float, int, list[int]] | None:
-        """Return the price by site of freeing one, and whom that stops."""
+    def _stop(self, jobs: Iterable[int]) -> set[int]:
+        """Stop jobs; return the sites that they stood on, of which some are free now."""
+        near = {place for job in jobs for place in self.places_of[job]}
+        self.stopped.update(dict.fromkeys(jobs))
+        self.ready |= {place for place in near if not self._lacks(place)}
+        return near
+
+    def _offer(self, place: int) -> "_Offer | None":
+        """Return whom it takes to free a site, what that costs, and how many sites it frees."""
         found = self._fresh(place, self.need.each)
         if found is None:
             return None
         cost, jobs = found
         gain = 1
         if any(len(self.places_of[job]) > 1 for job in jobs):
-            near = {p for job in jobs for p in self.places_of[job]} - self.ready
-            gain = sum(not self._lacks(p, jobs) for p in near)
-        return cost / max(1, min(gain, wanted)), place, jobs
+            # The sites of one gang are alike: what it frees is counted once.
+            key = len(self.stopped), *jobs
+            if key not in self._gains:
+                near = {p for job in jobs for p in self.places_of[job]} - self.ready
+                self._gains[key] = max(1, sum(not self._lacks(p, jobs) for p in near))
+            gain = self._gains[key]
+        return _Offer(cost, jobs, gain)
 
-    def _fresh(self, place: int, each: Amounts) -> tuple[float, list[int]] | None:
+    def _fresh(self, place: int, each: Amounts) -> Found | None:
         """Return whom else to stop so that a site has what is needed."""
-        items, free = [], self.sites[place].free
-        for item in self.sites[place].items:
-            jobs = tuple(job for job in item.jobs if job not in self.stopped)
+        site = self.sites[place]
+        items, free = [], site.free
+        for item in site.items:
+            jobs = tuple([job for job in item.jobs if job not in self.stopped])
             if not jobs:
                 free = _plus(free, item.frees)
             elif self.banned.isdisjoint(jobs):
-                items.append(Item(jobs, item.frees))
-        return cover(_minus(each, free), items, self.costs, self._also if self.allowed else None)
+                items.append(item if jobs == item.jobs else Item(jobs, item.frees))
+        lacking = _minus(each, free)
+        if len(items) == 1 and len(items[0].jobs) == 1:  # the usual case, without a search
+            if max(_minus(lacking, items[0].frees)) > 0:
+                return None
+            return self.costs[items[0].jobs[0]], list(items[0].jobs)
+        return cover(lacking, items, self.costs, self._also if self.allowed else None)
 
     def _also(self, jobs: Collection[int]) -> bool:
         assert self.allowed is not None
@@ -279,10 +304,19 @@ class _Clearing:
         best = min((one for one in found if one is not None), default=None)
         if best is None:
             return False
-        self.stopped.update(dict.fromkeys(best[1]))
-        near = {p for job in best[1] for p in self.places_of[job]}
-        self.ready |= {p for p in near if not self._lacks(p)}
+        self._stop(best[1])
         return True
+
+
+@dataclass(frozen=True, slots=True)
+class _Offer:
+    cost: float
+    jobs: list[int]
+    gain: int
+
+
+def _cost_of(found: Found) -> float:
+    return found[0]
 
 
 def _plus(one: Amounts, other: Amounts) -> Amounts:

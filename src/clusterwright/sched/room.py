@@ -11,11 +11,9 @@ from itertools import product
 from operator import gt
 
 from clusterwright.model.job import QUANTA, Topology
-from clusterwright.sched.clearing import Allowed, Amounts, Item, Need, Site, on_many, on_one
-from clusterwright.sched.nodes import ALL, Ask, Kind, Pool, Spot
+from clusterwright.sched.clearing import Allowed, Amounts, Clearing, Found, Item, Need, Site, on_one
+from clusterwright.sched.nodes import ALL, Ask, Kind, Pool, Spot, bits
 from clusterwright.sched.state import State
-
-_Found = tuple[float, list[int]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +29,8 @@ class Choice:
 
 
 NOBODY = Choice()
+SEARCHED_AGAIN = 3
+"""Groups, the cheapest ones, in which whom to stop for a gang is searched for again."""
 
 
 def cheapest(
@@ -92,42 +92,49 @@ class _Room:
     ) -> None:
         self.state, self.pool, self.ask, self.costs = state, pool, ask, costs
         self.allowed = allowed
-        places = {node - pool.first for job in costs for node, _ in state.running[job].placed}
-        self.sites = {bit: self._site(bit) for bit in sorted(places) if pool.up >> bit & 1}
-        self.roomy = pool.roomy(ask, ALL)
+        self.held: dict[int, dict[int, int]] = {}  # by node, units that each job frees at most
+        for job in costs:
+            for node, quanta in state.running[job].placed:
+                bit = node - pool.first
+                if pool.up >> bit & 1:
+                    self.held.setdefault(bit, {})[job] = max(1, quanta // pool.scale)
+        self._sites: dict[int, Site] = {}
+        self._roomy: int | None = None  # nodes with the cores and the memory, once asked for
 
-    def on_one_accelerator(self) -> _Found | None:
+    def on_one_accelerator(self) -> Found | None:
         """Return the cheapest jobs whose end leaves a share of one accelerator."""
         pool, state = self.pool, self.state
-        cores, memory = self._beside()
         kinds = {id(kind) for kind in pool.matching(self.ask)}
-        sites = []
-        for bit in self.sites:
+        sites: list[Site] = []
+        for bit, held in self.held.items():
             if id(pool.kind_at[bit]) not in kinds:
                 continue
-            free = self.sites[bit].free[1:]
+            beside = self._site(bit).free[1:]
             by_part: dict[int, list[Item]] = {}
-            for job in state.on_node[pool.first + bit]:
-                if job in self.costs:
-                    run = state.running[job]
-                    frees = (float(QUANTA if run.part < 0 else run.quanta), *self._beside_of(job))
-                    by_part.setdefault(run.part, []).append(Item((job,), frees))
+            for job in held:
+                run = state.running[job]
+                frees = (float(QUANTA if run.part < 0 else run.quanta), *self._beside_of(job))
+                by_part.setdefault(run.part, []).append(Item((job,), frees))
             for part, items in by_part.items():
                 spare = float(pool.shares.get((bit, part), 0))
-                if part >= 0:
-                    sites.append(Site(bit, (spare, *free), tuple(items)))
-                else:  # each job on whole accelerators would free one of its own
-                    sites += [Site(bit, (0.0, *free), (item,)) for item in items]
-        return on_one(sites, (float(self.ask.share), cores, memory), self.costs, self.allowed)
+                # Each job on whole accelerators would free one of its own.
+                ways = [(one,) for one in items] if part < 0 else [tuple(items)]
+                sites += [Site(bit, (spare, *beside), way) for way in ways]
+        need = (float(self.ask.share), *self._beside())
+        bounds = ((0.0, number) for number in range(len(sites)))
+        return on_one(bounds, sites.__getitem__, need, self.costs, self.allowed)
 
-    def on_one_node(self) -> _Found | None:
+    def on_one_node(self) -> Found | None:
         """Return the cheapest jobs whose end makes room for a job that one node can hold."""
-        ask, sites = self.ask, []
-        for kind in self.pool.matching(ask):
-            if ask.units <= (ask.per_node or kind.size):
-                sites += self._within(kind, ALL)
-        need = (float(ask.units), *self._beside())
-        return on_one(sites, need, self.costs, self.allowed) if sites else None
+        pool, ask, costs = self.pool, self.ask, self.costs
+        kinds = {id(k) for k in pool.matching(ask) if ask.units <= (ask.per_node or k.size)}
+        bounds = []
+        for bit, held in self.held.items():
+            lacking = max(0, ask.units - pool.free[bit])
+            if id(pool.kind_at[bit]) in kinds and lacking <= sum(held.values()):
+                bound = lacking * min(costs[job] / units for job, units in held.items())
+                bounds.append((bound, bit))
+        return on_one(bounds, self._site, (float(ask.units), *self._beside()), costs, self.allowed)
 
     def on_many_nodes(self) -> Choice:
         """Return the cheapest jobs whose end makes room for a gang, under one switch if it fits."""
@@ -148,7 +155,7 @@ class _Room:
             return NOBODY
         return self.tried_first(*self._in_each([ALL]))
 
-    def tried_first(self, found: Iterable[_Found | None], masks: Sequence[int] = (ALL,)) -> Choice:
+    def tried_first(self, found: Iterable[Found | None], masks: Sequence[int] = (ALL,)) -> Choice:
         """Return the cheapest of some sets that proves enough on the pool."""
         sets = [(one, n) for n, one in enumerate(found) if one is not None]
         for (_, jobs), number in sorted(sets, key=lambda one: (one[0][0], one[1])):
@@ -185,16 +192,23 @@ class _Room:
             pool.take(run.placed, run.part, state.ask(job))
         return Choice(spot=spot, stopped=tuple(gone)) if spot is not None else NOBODY
 
-    def _in_each(self, masks: Sequence[int]) -> tuple[list[_Found | None], list[int]]:
-        """Return for each mask, and each kind of node, the jobs to stop within it."""
-        found: list[_Found | None] = []
-        where = []
+    def _in_each(self, masks: Sequence[int]) -> tuple[list[Found | None], list[int]]:
+        """Return for each kind of node and each mask whom to stop within it.
+
+        Where it is cheapest the search is repeated.
+        """
+        found: list[Found | None] = []
+        searches = []
         for kind in self._gang_kinds():
-            for mask in masks:
-                count, each, rest = self._parts(kind)
-                found.append(self._cleared(kind, mask, count, each, rest))
-                where.append(mask)
-        return found, where
+            parts = self._parts(kind)
+            searches += [self._clearing(kind, mask, *parts) for mask in masks]
+        found = [search.cheap() for search in searches]
+        sets = [(one[0], number) for number, one in enumerate(found) if one is not None]
+        for _, number in sorted(sets)[:SEARCHED_AGAIN]:
+            before = found[number]
+            assert before is not None
+            found[number] = searches[number].cheaper(before)
+        return found, [*masks] * (len(searches) // len(masks))
 
     def _gang_kinds(self) -> list[Kind]:
         ask = self.ask
@@ -211,10 +225,10 @@ class _Room:
         count, rest = divmod(ask.units, size)
         return count, (float(size), *beside), (float(rest), *beside) if rest else None
 
-    def _cleared(
+    def _clearing(
         self, kind: Kind, mask: int, count: int, each: Amounts, rest: Amounts | None
-    ) -> _Found | None:
-        """Return jobs to stop so that enough nodes of a mask have room for a gang."""
+    ) -> Clearing:
+        """Return the search for jobs to stop so that nodes of a mask have room for a gang."""
         mask &= kind.mask
         ready = self._with_room(kind, each) & mask
         sites = [site for site in self._within(kind, mask) if not ready >> site.place & 1]
@@ -224,9 +238,9 @@ class _Room:
             if ready.bit_count() > count or spare:
                 rest = None
         need = Need(max(0, count - ready.bit_count()), each, rest)
-        return on_many(sites, need, self.costs, self.allowed)
+        return Clearing(sites, need, self.costs, self.allowed)
 
-    def _in_segments(self, wish: Topology, kind: Kind) -> _Found | None:
+    def _in_segments(self, wish: Topology, kind: Kind) -> Found | None:
         """Return jobs to stop so that a gang fits in segments, each within one group.
 
         What it costs to have so many nodes of one group is looked up for each group alone; then
@@ -235,16 +249,18 @@ class _Room:
         count, each, rest = self._parts(kind)
         full, part = divmod(count, wish.segment_nodes)
         goal = (full, int(part > 0), int(rest is not None))
-        best: dict[tuple[int, ...], _Found] = {(0, 0, 0): (0.0, [])}
+        best: dict[tuple[int, ...], Found] = {(0, 0, 0): (0.0, [])}
         for mask in self.pool.domains[wish.level]:
             ways = {}
             for way in product(*(range(most + 1) for most in goal)):
                 nodes = way[0] * wish.segment_nodes + way[1] * part
                 if 0 < nodes <= (mask & kind.mask).bit_count():
-                    ways[way] = self._cleared(kind, mask, nodes, each, rest if way[2] else None)
+                    search = self._clearing(kind, mask, nodes, each, rest if way[2] else None)
+                    if (found := search.cheap()) is not None:
+                        ways[way] = search.cheaper(found)
             for (had, before), (way, found) in product(list(best.items()), ways.items()):
                 key = tuple(map(sum, zip(had, way, strict=True)))
-                if found is None or any(map(gt, key, goal)):
+                if any(map(gt, key, goal)):
                     continue
                 jobs = list(dict.fromkeys([*before[1], *found[1]]))
                 cost = sum(self.costs[job] for job in jobs)
@@ -257,14 +273,21 @@ class _Room:
         mask = 0
         for level in kind.levels[int(need[0]) :]:
             mask |= level
-        return mask & self.roomy
+        if self._roomy is None:
+            self._roomy = self.pool.roomy(self.ask, ALL)
+        return mask & self._roomy
 
     def _within(self, kind: Kind, mask: int) -> list[Site]:
         mask &= kind.mask
-        return [site for bit, site in self.sites.items() if mask >> bit & 1]
+        return [self._site(bit) for bit in bits(mask) if bit in self.held]
 
     def _site(self, bit: int) -> Site:
         """Return what stopping jobs would free of a node."""
+        if bit not in self._sites:
+            self._sites[bit] = self._new_site(bit)
+        return self._sites[bit]
+
+    def _new_site(self, bit: int) -> Site:
         pool, state = self.pool, self.state
         sharing: dict[int, list[int]] = {}
         items = []
@@ -278,8 +301,9 @@ class _Room:
                 items.append(Item((job,), frees))
         for jobs in sharing.values():
             if all(job in self.costs for job in jobs):
-                cores, memory = map(sum, zip(*map(self._beside_of, jobs), strict=True))
-                items.append(Item(tuple(jobs), (1.0, cores, memory)))
+                beside = [self._beside_of(job) for job in jobs]
+                frees = (1.0, sum(one[0] for one in beside), sum(one[1] for one in beside))
+                items.append(Item(tuple(jobs), frees))
         cores = 0.0 if pool.cores is None else float(pool.cores[bit])
         memory = 0.0 if pool.memory is None else pool.memory[bit]
         return Site(bit, (float(pool.free[bit]), cores, memory), tuple(items))
