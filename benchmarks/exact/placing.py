@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -21,11 +22,8 @@ HUNDREDTHS = 100
 def rows() -> list[Row]:
     """Return what is measured about placement."""
     made = [
-        Row("part of a node, consolidate", partial(_part, "consolidate")),
-        Row(
-            "part of a node, consolidate, with cores and memory",
-            partial(_part, "consolidate", hosts=True),
-        ),
+        Row("part of a node, leaf", partial(_part, "leaf")),
+        Row("part of a node, leaf, with cores and memory", partial(_part, "leaf", hosts=True)),
         Row("part of a node, spread: evenness of load", partial(_part, "spread")),
         Row("gang without a wish, leaf", partial(_gang, "leaf")),
         Row("gang without a wish, leaf, with cores and memory", partial(_gang, "leaf", hosts=True)),
@@ -44,13 +42,15 @@ def rows() -> list[Row]:
                 partial(_gang, "leaf", level="leaf", required=required, segments=True),
             )
         )
-    made.append(
+    made += [
+        Row("part of a node, consolidate", partial(_part, "consolidate"), bar=False),
         Row(
-            "gang without a wish, consolidate (its rule is given)",
-            partial(_gang, "consolidate"),
+            "part of a node, consolidate, with cores and memory",
+            partial(_part, "consolidate", hosts=True),
             bar=False,
-        )
-    )
+        ),
+        Row("gang without a wish, consolidate", partial(_gang, "consolidate"), bar=False),
+    ]
     return made
 
 
@@ -65,7 +65,7 @@ def sequences() -> list[Row]:
         )
         for what, in_order, leaf in (
             ("jobs before the first that does not fit", True, False),
-            ("the same, gangs under one leaf required", True, True),
+            ("jobs before the first that does not fit, gangs under one leaf required", True, True),
             ("accelerators placed, what does not fit is passed over", False, False),
         )
         for name in ("consolidate", "leaf")
@@ -136,7 +136,7 @@ def _gang(
 def _sequence(
     name: str, rng: np.random.Generator, solver: Solver, *, in_order: bool, leaf: bool
 ) -> Case | None:
-    group = clusters.random_group(rng)
+    group = replace(clusters.random_group(rng), num_nodes=12)
     pool = Pool("all", [(0, group)])
     clusters.half_full(rng, pool)
     wish = Topology(level="leaf", required=True) if leaf else None

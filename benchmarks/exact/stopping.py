@@ -29,10 +29,16 @@ def rows() -> list[Row]:
     """Return what is measured about stopping jobs."""
     made = [
         Row("preemption for one node or part of one", partial(_one, nodes=1)),
-        Row("the same, with cores and memory", partial(_one, nodes=1, hosts=True)),
+        Row(
+            "preemption for part of a node, with cores and memory",
+            partial(_one, nodes=1, hosts=True),
+        ),
         Row("preemption for a share of an accelerator", _share),
         Row("preemption for a gang, within one leaf if any can hold it", partial(_one, nodes=6)),
-        Row("the same, with cores and memory", partial(_one, nodes=6, hosts=True)),
+        Row(
+            "preemption for a gang within a leaf, with cores and memory",
+            partial(_one, nodes=6, hosts=True),
+        ),
         Row(
             "preemption for a gang, anywhere (consolidate)",
             partial(_one, nodes=6, placement="consolidate"),
@@ -55,7 +61,7 @@ def rows() -> list[Row]:
         )
     )
     made.append(Row("reclaim for one job", partial(_reclaim, jobs=1)))
-    made.append(Row("reclaim for two to four jobs, together", partial(_reclaim, jobs=4)))
+    made.append(Row("reclaim for two to four jobs, together", partial(_reclaim, jobs=4), bar=False))
     return made
 
 

@@ -7,6 +7,7 @@ What a job itself says about topology goes before either. `spread` takes the emp
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import cache
 
 from clusterwright.errors import UnknownName
 from clusterwright.sched.gathering import gathered, under_fewest_leaves
@@ -70,6 +71,11 @@ def _placed(pool: Pool, ask: Ask, allowed: int, choose: Choose) -> Spot | None:
         return _on_each(pool, ask, allowed)
     for kind in pool.kinds if not ask.models else pool.matching(ask):
         if ask.units < kind.size and not ask.least:  # the usual case, without detours
+            if choose is under_fewest_leaves:
+                where = _in_blocks(pool, kind, ask.units, allowed)
+                if where:
+                    return _at(pool, where, ask.units), -1
+                continue
             for mask in kind.levels[ask.units :]:
                 if mask := mask & allowed:
                     return _at(pool, mask, ask.units), -1
@@ -142,11 +148,41 @@ def _whole_units(
         return _whole(pool, chosen, kind), -1
     left = allowed & ~chosen
     for near in _nearest_first(pool, chosen, ask, choose):
-        for free in range(rest, kind.size + 1):
+        order: Sequence[int] = range(rest, kind.size + 1)
+        if choose is under_fewest_leaves:
+            order = _fewest_blocks_broken(kind.size, rest)
+        for free in order:
             mask = levels[free] & left & near
             if mask:
                 return _whole(pool, chosen, kind) + _at(pool, mask, rest), -1
     return None
+
+
+def _in_blocks(pool: Pool, kind: Kind, units: int, allowed: int) -> int:
+    """Return the nodes on which a part of one breaks the fewest blocks, an idle node last."""
+    for free in _fewest_blocks_broken(kind.size, units):
+        mask = kind.levels[free] & allowed
+        if mask:
+            if free < kind.size:
+                return mask
+            return under_fewest_leaves(pool, mask, 1, None) or mask
+    return 0
+
+
+@cache
+def _fewest_blocks_broken(size: int, units: int) -> tuple[int, ...]:
+    """Return the free units that a node may have, where a job breaks the fewest blocks first.
+
+    Jobs ask for one, two, four, eight accelerators: what is free is worth the blocks of these
+    sizes in it. One accelerator comes from a node with three free rather than from one with two.
+    """
+    blocks = {size, *(1 << power for power in range(size.bit_length()))}
+
+    def broken(free: int) -> tuple[int, int]:
+        after = free - units
+        return sum((free // block - after // block) * block for block in blocks), free
+
+    return tuple(sorted(range(units, size + 1), key=broken))
 
 
 def _nearest_first(pool: Pool, chosen: int, ask: Ask, choose: Choose) -> Iterator[int]:
