@@ -1,4 +1,4 @@
-"""Hold the scheduler's decisions against exact optima on small cases, and write the page of the docs.
+"""Hold the scheduler's decisions against exact optima on small cases; write the page of the docs.
 
     .venv/bin/python benchmarks/optima.py [WORD ...] [--cases N] [--write FILE] [--json]
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from functools import cache, partial
 
 import numpy as np
-from exact.table import Case, Row, Solver
 
 from clusterwright import catalog
 from clusterwright.model.job import QUANTA
@@ -13,6 +12,7 @@ from clusterwright.sched.mig import Cut, Geometry, Instance
 from clusterwright.sched.packing import Packer, packing_of
 from clusterwright.sched.shares import Ledger, Machine, Request
 from clusterwright.sched.workload import Workload
+from exact.table import Case, Row, Solver
 
 ABSENT = 1000
 """Weight of an instance that is missing, against one that is destroyed or created."""

@@ -8,12 +8,12 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-from exact import clusters
-from exact.table import Case, Row, Solver
 
 from clusterwright.model.job import Topology
 from clusterwright.sched.nodes import Ask, Pool
 from clusterwright.sched.placement import PLACEMENTS
+from exact import clusters
+from exact.table import Case, Row, Solver
 
 HUNDREDTHS = 100
 """Room is counted in hundredths of an accelerator: arrivals are given by the hundred."""

@@ -1,11 +1,11 @@
-"""Exact optima by OR-Tools CP-SAT: problems as JSON lines on stdin, answers as JSON lines on stdout.
+"""Exact optima by OR-Tools CP-SAT: problems come as JSON lines on stdin, answers go to stdout.
 
 A process of its own: OR-Tools and SciPy's HiGHS must not meet in one, and nothing of clusterwright
 is imported, so that what the scheduler is held against is written twice on purpose. All numbers are
 whole. An answer is `{"optimum": …}`, null where nothing satisfies the problem, or `{"unsolved":
 true}` where the time given did not suffice.
 
-Seven problems:
+Six problems:
 
 gang      places a gang on whole nodes and, for its remainder, one more; may stop jobs for it
 gangs     the same for several gangs at once, each with the jobs it may have stopped
@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import json
 import sys
+from itertools import pairwise
 from typing import Any
 
 from ortools.sat.python import cp_model
@@ -47,8 +48,9 @@ def gangs(problem: Problem) -> Problem:
     """Return the least cost at which all gangs are placed.
 
     nodes: size, free, cores, memory. groups: by level, lists of nodes. victims: cost, holds (node,
-    units, cores, memory). gangs: whole nodes (or `each` of their units), rest, cores, memory (of one
-    node), within (level), spans (level whose groups count), segment. quotas: victims by queue with what the queue holds above its own.
+    units, cores, memory). gangs: whole nodes (or `each` of their units), rest, cores and memory of
+    one node, within (level), spans (level whose groups count), segment. quotas: victims of a queue
+    with what it holds above its own.
     """
     model = cp_model.CpModel()
     nodes, groups = problem["nodes"], problem["groups"]
@@ -190,7 +192,7 @@ def sequence(problem: Problem) -> Problem:
     for node, amounts in zip(nodes, used, strict=True):
         model.add(sum(amounts) <= node["free"])
     if problem["in_order"]:
-        for first, second in zip(taken, taken[1:], strict=False):
+        for first, second in pairwise(taken):
             model.add(second <= first)
         model.maximize(sum(taken))
     else:

@@ -7,8 +7,6 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-from exact import clusters
-from exact.table import Case, Row, Solver
 
 from clusterwright.model.cluster import Cluster
 from clusterwright.model.event import Event, EventKind
@@ -17,6 +15,8 @@ from clusterwright.model.policy import Policy
 from clusterwright.model.quota import Quota
 from clusterwright.sched import State, victims
 from clusterwright.sched.placement import PLACEMENTS
+from exact import clusters
+from exact.table import Case, Row, Solver
 
 NOW_S = 6 * 3600.0
 SHIELD_S = 600.0
@@ -50,10 +50,10 @@ def rows() -> list[Row]:
             partial(_one, nodes=6, placement="consolidate", equal=True),
         )
     )
-    for level in clusters.LEVELS:
-        made.append(
-            Row(f"preemption for a gang, {level} required", partial(_one, nodes=6, level=level))
-        )
+    made += [
+        Row(f"preemption for a gang, {level} required", partial(_one, nodes=6, level=level))
+        for level in clusters.LEVELS
+    ]
     made.append(
         Row(
             "preemption for a gang in segments, leaf required",

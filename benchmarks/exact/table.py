@@ -50,7 +50,8 @@ class Solver:
             If the time allowed did not suffice.
         """
         pipe = self._process
-        assert pipe.stdin is not None and pipe.stdout is not None
+        assert pipe.stdin is not None
+        assert pipe.stdout is not None
         pipe.stdin.write(json.dumps(problem) + "\n")
         pipe.stdin.flush()
         answer = json.loads(pipe.stdout.readline())
@@ -126,7 +127,8 @@ def measured(row: Row, number: int, cases: int, solver: Solver) -> Outcome:
 
 
 def _ratio(case: Case, *, most: bool) -> float:
-    assert case.ours is not None and case.best is not None, "what is decided can be decided"
+    assert case.ours is not None
+    assert case.best is not None, "what is decided can be decided"
     ours, best = (case.best, case.ours) if most else (case.ours, case.best)
     assert ours >= best * (1 - 1e-9) - 1e-9, "nothing is better than the optimum"
     if best <= 0:

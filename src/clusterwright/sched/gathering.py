@@ -114,7 +114,7 @@ def _in_segments(
 ) -> int | None:
     """Return nodes in whole segments, each within one group, the fewest groups first."""
     order = sorted(groups, key=_most_then_first)
-    taken = _segments_by_group(order, count, segment)
+    taken = _segments_by_group(order, count, segment, partly)
     if taken is not None and partly is not None and not _rest_beside(order, taken, partly):
         other = _segments_with_rest(order, count, segment, partly)
         if other is not None:
@@ -137,14 +137,19 @@ def _segments_with_rest(
         # Where no other node has room, an idle one is kept for the remainder.
         spare = has if partly & mask else has - 1
         first = [(spare, free, mask), *order[:number], *order[number + 1 :]]
-        taken = _segments_by_group(first, count, segment, from_first=True)
+        taken = _segments_by_group(first, count, segment, partly, from_first=True)
         if taken is not None and taken[0]:
             return first, taken
     return None
 
 
 def _segments_by_group(
-    order: Sequence[_Group], count: int, segment: int, *, from_first: bool = False
+    order: Sequence[_Group],
+    count: int,
+    segment: int,
+    partly: int | None,
+    *,
+    from_first: bool = False,
 ) -> list[int] | None:
     """Return how many nodes of each group hold the segments; None when they do not fit.
 
@@ -160,7 +165,8 @@ def _segments_by_group(
         at = number
         if room >= left and not (from_first and number == 0):
             fits = [n for n in range(number, len(order)) if order[n][0] // segment >= left]
-            at = min(fits, key=lambda n: _fewest_then_first(order[n]))
+            wanted = left * segment + last
+            at = min(fits, key=lambda n: _ends_with(order[n], wanted, partly))
         part = min(left, order[at][0] // segment)
         taken[at] = part * segment
         left -= part
@@ -174,6 +180,12 @@ def _segments_by_group(
             fits = [0]
         taken[min(fits, key=lambda n: (not taken[n], *_fewest_then_first(order[n])))] += last
     return taken
+
+
+def _ends_with(one: _Group, wanted: int, partly: int | None) -> tuple[bool, bool, int, int]:
+    """Return how a group ranks as the last of a gang: holding all that is left, then the rest."""
+    lacks = one[0] < wanted
+    return lacks, lacks or not _has_rest(one, wanted, partly), *_fewest_then_first(one)
 
 
 def _rest_beside(order: Sequence[_Group], taken: Sequence[int], partly: int) -> bool:
