@@ -160,8 +160,8 @@ class Clearing:
         self.banned: frozenset[int] = frozenset()
         self.ready: set[int] = set()
         self._gains: dict[tuple[int, ...], int] = {}
-        self.offers = {place: self._offer(place) for place in self.sites} if need.count else {}
-        self.at_first = self.offers
+        self.at_first = {place: self._offer(place) for place in self.sites} if need.count else {}
+        self.offers = self.at_first
 
     def cheap(self) -> Found | None:
         """Return cheap jobs to stop so that enough sites are free; None when none are enough."""
@@ -272,9 +272,11 @@ class Clearing:
                 items.append(item if jobs == item.jobs else Item(jobs, item.frees))
         lacking = _minus(each, free)
         if len(items) == 1 and len(items[0].jobs) == 1:  # the usual case, without a search
-            if max(_minus(lacking, items[0].frees)) > 0:
+            (job,) = items[0].jobs
+            enough = max(_minus(lacking, items[0].frees)) <= 0
+            if not enough or (self.allowed is not None and not self._also((job,))):
                 return None
-            return self.costs[items[0].jobs[0]], list(items[0].jobs)
+            return self.costs[job], [job]
         return cover(lacking, items, self.costs, self._also if self.allowed else None)
 
     def _also(self, jobs: Collection[int]) -> bool:

@@ -31,6 +31,10 @@ class Choice:
 NOBODY = Choice()
 SEARCHED_AGAIN = 3
 """Groups, the cheapest ones, in which whom to stop for a gang is searched for again."""
+SEARCHED_CLOSELY = 32
+"""Nodes of a group up to which the same is done for every number of segments in it."""
+MOST_GROUPS = 8
+"""Groups that are joined for a gang in segments, at least; more for a gang of many segments."""
 
 
 def cheapest(
@@ -250,14 +254,16 @@ class _Room:
         full, part = divmod(count, wish.segment_nodes)
         goal = (full, int(part > 0), int(rest is not None))
         best: dict[tuple[int, ...], Found] = {(0, 0, 0): (0.0, [])}
-        for mask in self.pool.domains[wish.level]:
+        first = min(count, wish.segment_nodes)
+        for mask in self._promising(wish, kind, first, each, max(MOST_GROUPS, full + 4)):
             ways = {}
+            closely = mask.bit_count() <= SEARCHED_CLOSELY
             for way in product(*(range(most + 1) for most in goal)):
                 nodes = way[0] * wish.segment_nodes + way[1] * part
                 if 0 < nodes <= (mask & kind.mask).bit_count():
                     search = self._clearing(kind, mask, nodes, each, rest if way[2] else None)
                     if (found := search.cheap()) is not None:
-                        ways[way] = search.cheaper(found)
+                        ways[way] = search.cheaper(found) if closely else found
             for (had, before), (way, found) in product(list(best.items()), ways.items()):
                 key = tuple(map(sum, zip(had, way, strict=True)))
                 if any(map(gt, key, goal)):
@@ -267,6 +273,17 @@ class _Room:
                 if key not in best or cost < best[key][0]:
                     best[key] = cost, jobs
         return best.get(goal)
+
+    def _promising(
+        self, wish: Topology, kind: Kind, nodes: int, each: Amounts, most: int
+    ) -> list[int]:
+        """Return the groups of a level in which one segment costs least, where there are many."""
+        masks = self.pool.domains[wish.level]
+        if len(masks) <= most:
+            return masks
+        found = [self._clearing(kind, mask, nodes, each, None).cheap() for mask in masks]
+        sets = sorted((one[0], number) for number, one in enumerate(found) if one is not None)
+        return [masks[number] for _, number in sets[:most]]
 
     def _with_room(self, kind: Kind, need: Amounts) -> int:
         """Return the nodes of a kind that have what is needed now."""
