@@ -42,7 +42,8 @@ SECTIONS: dict[str, tuple[str, list[Row]]] = {
     ),
     "One job after the other": (
         "Jobs come in order until half as much again is asked for as is free; none leaves. The "
-        "optimum knows all that will come, no scheduler does; so these are only told.",
+        "optimum (or a bound on it) knows all that will come, no scheduler does; so these are only "
+        "told.",
         placing.sequences(),
     ),
     "Parts of accelerators": (
