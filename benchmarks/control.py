@@ -34,13 +34,14 @@ class Server:
     """A server of its own, with emulated nodes."""
 
     def __init__(self, nodes: int, gpus: int, *, queued: int = 0) -> None:
+        """Start it with emulated nodes, or on a journal with jobs that wait."""
         self.folder = tempfile.TemporaryDirectory(prefix="clusterwright-bench-")
         self.state = Path(self.folder.name) / "state"
         if queued:
             fill(self.state, queued)
         words = [sys.executable, "-m", "clusterwright", "up", "--foreground"]
         words += ["--listen", "127.0.0.1:0", "--state-dir", str(self.state)]
-        words += ["--nodes", str(nodes), "--gpus-per-node", str(gpus)]
+        words += [] if queued else ["--nodes", str(nodes), "--gpus-per-node", str(gpus)]
         log = os.open(Path(self.folder.name) / "log", os.O_WRONLY | os.O_CREAT, 0o600)
         self.pid = os.posix_spawn(
             sys.executable,
@@ -54,9 +55,11 @@ class Server:
         self.token = (self.state / "token").read_text().strip()
 
     def __enter__(self) -> "Server":
+        """Return the server."""
         return self
 
     def __exit__(self, *_: object) -> None:
+        """End the server and its agents."""
         os.kill(self.pid, signal.SIGTERM)
         os.waitpid(self.pid, 0)
         from clusterwright.engines.local import LocalEngine
@@ -65,9 +68,11 @@ class Server:
         self.folder.cleanup()
 
     def client(self) -> Client:
+        """Return a client with the token of its administrator."""
         return Client(Context(name="bench", url=self.url, token=f"file:{self.state / 'token'}"))
 
     def http(self, connections: int) -> httpx.AsyncClient:
+        """Return a client for many requests at once."""
         limits = httpx.Limits(max_connections=connections, max_keepalive_connections=connections)
         return httpx.AsyncClient(
             base_url=self.url,

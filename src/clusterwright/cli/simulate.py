@@ -2,7 +2,7 @@
 
 import time
 from dataclasses import asdict, replace
-from typing import Annotated, Literal, NamedTuple, get_args
+from typing import Annotated, Literal, NamedTuple
 
 from cyclopts import Parameter
 
@@ -14,12 +14,11 @@ from clusterwright.cli.limits import Limits
 from clusterwright.cli.output import Answer, emit, items_document
 from clusterwright.cli.physics import Physics
 from clusterwright.cli.progress import Progress
-from clusterwright.errors import ExitCode, UnknownName, UsageError
+from clusterwright.errors import ExitCode, UsageError
 from clusterwright.model.cluster import Cluster
 from clusterwright.model.demand import Demand
 from clusterwright.model.design import Design
 from clusterwright.model.job import Job
-from clusterwright.model.policy import Backfill, Policy
 from clusterwright.model.run import Run
 from clusterwright.twin import Outcome, Power, Setting, Speeds
 from clusterwright.units import SECONDS_PER_DAY
@@ -118,7 +117,7 @@ def simulate(
         rows = twin.describe_policies()
         emit(Answer(document=items_document("PolicyList", rows), rows=rows), common)
         return ExitCode.OK
-    how = _policy(policy, backfill, placement)
+    how = given.policy(policy, backfill, placement)
     setting = Setting(policy=how, pooled=borrowing == "on", seed=seed)
     progress = Progress(common)
     if days <= 0:
@@ -152,15 +151,12 @@ def simulate(
         setting = limits.deferred(physics.staged(setting, None), parts, None)
         if design is not None or (nodes is not None and queues is None):
             setting = replace(setting, pooled=True)
-        if (
-            (setting.pooled and cluster.quotas)
-            or setting.deferral is not None
-            or how.resize != "none"
-            or "order" in how.preempt
-            or "priority" in how.preempt
-        ):
+        lending = setting.pooled and bool(cluster.quotas)
+        pauses = how.resize != "none" or setting.deferral is not None
+        if pauses or sched.may_stop(how, lending=lending):
             saving = given.Saving(checkpoint_every, checkpoint_cost, restart_cost)
-            jobs = given.stoppable(jobs, saving, catalog)
+            saves = given.checkpoints(saving, parts)
+            jobs = tuple(saves.on(job) for job in jobs)
         speeds, jobs = physics.speeds(cluster, jobs, parts, None)
         name = trace or ""
         played = _timed(name, cluster, jobs, setting, power, progress, speeds, dropped=dropped)
@@ -252,20 +248,6 @@ def answer(run: Run) -> Answer:
             *("makespan_s", "gpu_allocation_fraction", "goodput_fraction", "num_interruptions"),
         ),
     )
-
-
-def _policy(name: str, backfill: str | None, placement: str | None) -> Policy:
-    """Return the policy of a name or a file, with what the options say in place of its own."""
-    if name.endswith((".yaml", ".yml", ".json")) or name == "-":
-        policy = documents.read(files.read_bytes(name), Policy, file=name)
-        sched.checked(policy, file=name)
-    else:
-        policy = sched.policy_of(name)
-    if backfill is not None and backfill not in get_args(Backfill):
-        raise UnknownName.of("backfill", backfill, get_args(Backfill))
-    if placement is not None:
-        sched.placement_of(placement)
-    return sched.with_changes(policy, backfill=backfill, placement=placement)
 
 
 def _timed(

@@ -93,9 +93,21 @@ class Conductor:
             registry=None,
         )
 
+    def prepare(self, order: Order) -> Sequence[Entry]:
+        """Carry an order out before the start: it is written down, nothing is decided on it.
+
+        Raises
+        ------
+        ClusterwrightError
+            What the order raises.
+        JournalUnwritable
+            If it could not be written down.
+        """
+        with self.lock:
+            return self.journal.append(self._applied(order(self.book, self.clock.now_s())))
+
     def start(self) -> None:
-        """Begin to conduct."""
-        self.engine.open()
+        """Begin to conduct; the engine is open."""
         self._thread.start()
         self._carrier.start()
 
@@ -103,8 +115,9 @@ class Conductor:
         """Stop conducting; what runs goes on, and is found again at the next start."""
         self._stopping = True
         self._asked.put(None)
-        self._thread.join(timeout=30)
-        self._carrier.stop()
+        if self._thread.is_alive():
+            self._thread.join(timeout=30)
+            self._carrier.stop()
         self.engine.close()
 
     @property

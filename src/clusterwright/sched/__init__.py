@@ -2,7 +2,14 @@
 
 from clusterwright.sched.cycle import Decisions, cycle
 from clusterwright.sched.placement import PLACEMENTS, placement_of
-from clusterwright.sched.policies import ORDERS, POLICIES, checked, policy_of, with_changes
+from clusterwright.sched.policies import (
+    ORDERS,
+    POLICIES,
+    checked,
+    may_stop,
+    policy_of,
+    with_changes,
+)
 from clusterwright.sched.reasons import Blocked, why
 from clusterwright.sched.snapshot import Snapshot
 from clusterwright.sched.state import State
@@ -17,6 +24,7 @@ __all__ = [
     "State",
     "checked",
     "cycle",
+    "may_stop",
     "placement_of",
     "policy_of",
     "why",

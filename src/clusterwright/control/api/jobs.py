@@ -107,6 +107,7 @@ async def list_jobs(
         records: Sequence[Record] = [*book.active.values()] if active else book.order
         first = len(records) if cursor is None else _place(records, cursor)
         found: list[dict[str, Any]] = []
+        reasons = views.Reasons(book, now_s)
         more = None
         for place in range(first - 1, -1, -1):
             record = records[place]
@@ -115,7 +116,7 @@ async def list_jobs(
             if len(found) == limit:
                 more = str(records[place + 1].index)
                 break
-            found.append(views.job(book, record, now_s))
+            found.append(views.job(book, record, now_s, reasons=reasons))
         return JSONResponse(views.listed("JobList", found, cursor=more))
 
     return await access.looked(conductor, page)
