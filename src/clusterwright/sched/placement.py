@@ -9,7 +9,7 @@ What a job itself says about topology goes before either. `spread` takes the emp
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from clusterwright.errors import UnknownName
-from clusterwright.sched.nodes import ALL, Ask, Kind, Pool, Spot, bits, lowest
+from clusterwright.sched.nodes import ALL, Ask, Kind, Placed, Pool, Spot, bits, lowest
 
 Placement = Callable[[Pool, Ask, int], Spot | None]
 
@@ -173,16 +173,17 @@ def _whole_units(
     allowed: int,
     choose: Callable[[Pool, int, int], int | None],
 ) -> Spot | None:
-    whole, rest = divmod(units, kind.size)
+    count, rest = divmod(units, kind.size)
     chosen, levels = 0, kind.levels
     idle = levels[kind.size] & allowed
-    if whole:
-        found = _by_wish(pool, ask, idle, whole, choose)
+    if count:
+        found = _by_wish(pool, ask, idle, count, choose)
         if found is None:
             return None
         chosen = found
+    whole: Placed = pool.whole_nodes(chosen, kind) if chosen else ()
     if not rest:
-        return _whole(pool, chosen, kind), -1
+        return whole, -1
     near = ALL
     if ask.topology is not None and ask.topology.required and chosen:
         near = _around(pool, chosen, ask.topology.level)
@@ -190,11 +191,11 @@ def _whole_units(
     if chosen and choose is _fewest_leaves and ask.topology is None:
         beside = idle & ~chosen & _around(pool, chosen, "leaf")
         if beside:  # a node of the same leaf before the fullest one elsewhere
-            return _whole(pool, chosen, kind) + _at(pool, beside, rest), -1
+            return whole + _at(pool, beside, rest), -1
     for free in range(rest, kind.size + 1):
         mask = levels[free] & left
         if mask:
-            return _whole(pool, chosen, kind) + _at(pool, mask, rest), -1
+            return whole + _at(pool, mask, rest), -1
     return None
 
 
@@ -221,11 +222,9 @@ def _fewest_leaves(pool: Pool, idle: int, count: int) -> int | None:
         if within is not None:
             return within
     # The counts of the pool tell where to look first: the emptiest leaf that may hold it.
-    leaf = min(
-        ((has, i) for i, has in enumerate(pool.idle_in_leaf) if has >= count), default=(0, -1)
-    )[1]
-    if leaf >= 0:
-        there = idle & pool.domains["leaf"][leaf]
+    fewest = min(filter(count.__le__, pool.idle_in_leaf), default=0)
+    if fewest:
+        there = idle & pool.domains["leaf"][pool.idle_in_leaf.index(fewest)]
         if there.bit_count() >= count:
             return lowest(there, count)
     return gathered(pool, idle, count, "leaf")
@@ -248,11 +247,6 @@ def _shared(pool: Pool, ask: Ask, allowed: int) -> Spot | None:
                 part = next(n for n in range(kind.size) if (bit, n) not in pool.shares)
                 return ((pool.first + bit, ask.share),), part
     return None
-
-
-def _whole(pool: Pool, chosen: int, kind: Kind) -> tuple[tuple[int, int], ...]:
-    first, quanta = pool.first, kind.size * pool.scale
-    return tuple([(first + bit, quanta) for bit in bits(chosen)])
 
 
 def _at(pool: Pool, mask: int, units: int) -> tuple[tuple[int, int], ...]:
