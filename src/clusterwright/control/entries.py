@@ -6,12 +6,14 @@ rest. The body of an entry is plain JSON, so that any later release can read it.
 
 from collections.abc import Mapping
 from enum import StrEnum
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from clusterwright.model.event import EventKind
 
 Body = Mapping[str, Any]  # plain JSON; each kind has its own keys
 
+_NOTHING: Body = MappingProxyType({})
 SCHEDULING = {kind.name.lower(): kind for kind in EventKind}
 """Kinds of entries that are events of the scheduler."""
 
@@ -21,14 +23,16 @@ class Fact(StrEnum):
 
     CENTRE = "centre"
     """The centre is this from now on: `{centre}`; the first entry, and one for every change."""
+    LAUNCH = "launch"
+    """The engine is to start an attempt: `{attempt, resume_from}`."""
     RUNNING = "running"
     """An attempt runs: `{attempt, started_s, nodes}`."""
     ENDED = "ended"
     """An attempt has ended: `{attempt, end, message, exit_codes, started_s, ended_s, …usage}`."""
     CHECKPOINT = "checkpoint"
-    """A checkpoint is complete: `{attempt, step, path}`."""
+    """A checkpoint is complete: `{attempt, step, path, saved_s}`."""
     PROGRESS = "progress"
-    """What a job has reported: `{attempt, step, tokens, samples}`."""
+    """What a job has reported: `{attempt, step, tokens, samples, offset}`."""
     ALTER = "alter"
     """Something of a waiting job was changed: `{priority}`."""
     TOKEN = "token"  # noqa: S105 - a kind, not a secret
@@ -56,7 +60,7 @@ class Entry(NamedTuple):
     """The job it is about; empty for none."""
     node: str = ""
     """The node it is about; empty for none."""
-    body: Body = {}
+    body: Body = _NOTHING
     """What else it says."""
     who: str = ""
     """Name of the token that asked for it; empty for the control plane itself."""

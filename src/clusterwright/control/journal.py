@@ -30,8 +30,7 @@ _PICTURES = sa.table(
     "pictures", *(sa.column(name) for name in ("seq", "time_s", "form", "body", "digest"))
 )
 _TERM = sa.table("term", sa.column("one"), sa.column("number"))
-_COLUMNS = (_ENTRIES.c.seq, _ENTRIES.c.time_s, _ENTRIES.c.kind, _ENTRIES.c.job)
-_COLUMNS += (_ENTRIES.c.node, _ENTRIES.c.body, _ENTRIES.c.who, _ENTRIES.c.chain)
+_COLUMNS = tuple(_ENTRIES.c)
 
 
 class JournalBroken(ClusterwrightError):
@@ -111,7 +110,7 @@ class Journal:
         """
         rows, numbered, chain = [], [], self._chain
         for number, entry in enumerate(entries, self.seq + 1):
-            body = json.dumps(entry.body, separators=(",", ":"), sort_keys=True)
+            body = json.dumps(dict(entry.body), separators=(",", ":"), sort_keys=True)
             fresh = entry._replace(seq=number)
             chain = _digest(chain, fresh, body)
             rows.append({**fresh._asdict(), "body": body, "chain": chain})

@@ -201,7 +201,7 @@ class State:
         """Return what a job asks for; jobs of one shape share one object."""
         found = self._asks[job]
         if found is None:
-            found = self._asks[job] = self._shape(self.jobs[job])
+            found = self._asks[job] = self.shape(self.jobs[job])
         return found
 
     def quanta(self, job: int) -> int:
@@ -292,7 +292,8 @@ class State:
                 self.in_queue[name] = {}
             self.line_of_queue[queue] = self.lines[name]
 
-    def _shape(self, job: Job) -> Ask:
+    def shape(self, job: Job) -> Ask:
+        """Return what a job would ask for, whether it is known here or not."""
         pool = self.line_of_queue[job.queue].pool
         ratio, share = job.num_gpus_ratio, 0
         units = job.num_cpus if pool.by_core else int(ratio)
