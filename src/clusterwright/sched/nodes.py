@@ -58,7 +58,7 @@ class Ask:
         return self.share or self.units * scale
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Kind:
     """Equal nodes of a pool."""
 
@@ -93,6 +93,7 @@ class Pool:
         self.down = 0
         self.drained = 0
         self.free_units = 0
+        self.num_gains = 0  # how often something came free
         self.total_units = 0
         self.open: list[tuple[int, int, int]] = []  # free quanta, node bit, accelerator
         self.shares: dict[tuple[int, int], int] = {}
@@ -157,6 +158,7 @@ class Pool:
 
     def give(self, placed: Placed, part: int = -1, ask: Ask | None = None) -> None:
         """Take quanta of nodes back; those of a node that is down stay out of use."""
+        self.num_gains += 1
         first = self.first
         if part >= 0:
             ((node, quanta),) = placed
@@ -220,8 +222,9 @@ class Pool:
             Kind(size=k.size, model=k.model, mask=k.mask, levels=k.levels.copy())
             for k in self.kinds
         ]
-        renewed = dict(zip(map(id, self.kinds), other.kinds, strict=True))
-        other.kind_at = [None if k is None else renewed[id(k)] for k in self.kind_at]
+        renewed: dict[Kind | None, Kind | None] = {None: None}
+        renewed.update(zip(self.kinds, other.kinds, strict=True))
+        other.kind_at = list(map(renewed.__getitem__, self.kind_at))
         other.open = self.open.copy()
         other.shares = self.shares.copy()
         other.cores = None if self.cores is None else self.cores.copy()
@@ -419,6 +422,7 @@ class Pool:
         if should == is_up:
             return
         self.up ^= here
+        self.num_gains += should
         kind.levels[self.free[bit]] ^= here
         self.free_units += self.free[bit] if should else -self.free[bit]
         if self.free[bit] == kind.size:

@@ -115,6 +115,7 @@ class State:
         self._by_end = policy.backfill != "none"
         self.running: dict[int, Running] = {}
         self.promises: dict[str, tuple[int, float, int]] = {}
+        self.looked: dict[str, tuple[int, float, int, int]] = {}
         self.by_end: dict[str, list[tuple[float, int]]] = {}
         self.in_queue: dict[str, dict[int, None]] = {}
         self.gates: dict[int, Reason] = {}
@@ -286,7 +287,7 @@ class State:
                     self.accounts[name],
                     by_user=self.fair,
                     urgent=self.policy.patience_s is not None,
-                    by_shape=self.policy.backfill == "easy",
+                    depth=self.policy.backfill_depth if self.policy.backfill == "easy" else 0,
                 )
                 self.lines_of[pool.name].append(self.lines[name])
                 self.in_queue[name] = {}
