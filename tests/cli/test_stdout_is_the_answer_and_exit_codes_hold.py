@@ -98,7 +98,7 @@ def commands(files):
         "catalog encoder": ["catalog", "encoders", "resnet-50"],
         "catalog one": ["catalog", "accelerators", "H100"],
         "doctor": ["doctor"],
-        "demo": ["demo", "--out", str(files / "demo")],
+        "demo": ["demo", "--out", str(files / "demo"), "--no-live"],
     }
 
 

@@ -1,11 +1,6 @@
 """The live loop over a world that fails: jobs run once, are never lost, and never run twice."""
 
 import pytest
-
-from clusterwright.control import fold, orders
-from clusterwright.engines import Attempt, End, Phase
-from clusterwright.errors import Conflict
-from clusterwright.model.jobspec import Retry
 from tests.control.world import (
     centre,
     comes_to,
@@ -16,6 +11,11 @@ from tests.control.world import (
     until,
     world_of,
 )
+
+from clusterwright.control import fold, orders
+from clusterwright.engines import Attempt, End, Phase
+from clusterwright.errors import Conflict
+from clusterwright.model.jobspec import Retry
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""A world that an engine acts in, for tests: it outlives control planes, and tests move it by hand."""
+"""A world that an engine acts in, for tests: it outlives control planes, and is moved by hand."""
 
 import threading
 import time
@@ -154,7 +154,10 @@ class WorldEngine:
                 self.world.forgotten.append(attempt)
 
 
-def centre(nodes=2, gpus=4, queues=(Quota(queue="default"),), **more):
+ONE_QUEUE = (Quota(queue="default"),)
+
+
+def centre(nodes=2, gpus=4, queues=ONE_QUEUE, **more):
     group = Nodes(name="n", num_nodes=nodes, num_gpus=gpus, num_cpus=8)
     return Centre(nodes=(group,), queues=tuple(queues), **more)
 

@@ -12,10 +12,12 @@ from clusterwright.control.devices import Devices
 from clusterwright.control.entries import SCHEDULING, Entry
 from clusterwright.control.records import AttemptRecord, Record
 from clusterwright.engines import Attempt
-from clusterwright.model.centre import Centre
+from clusterwright.model.centre import Centre, Nodes
 from clusterwright.model.cluster import Cluster
 from clusterwright.model.event import Event, EventKind
 from clusterwright.sched import State, policy_of
+
+Span = tuple[float, float | None]  # from when to when; no end while it lasts
 
 
 class Book:
@@ -35,6 +37,9 @@ class Book:
         self.node_names: tuple[str, ...] = ()
         self.node_index: dict[str, int] = {}
         self.down: dict[str, str] = {}
+        self.groups: dict[str, Nodes] = {}
+        self.there_spans: dict[str, list[Span]] = {}  # when each node was part of the centre
+        self.down_spans: dict[str, list[Span]] = {}
         self.drained: dict[str, str] = {}
         self.drained_outside: set[str] = set()  # by others, through the engine
         self.live: dict[Attempt, Record] = {}  # attempts that have not ended
@@ -87,6 +92,10 @@ class Book:
             for one in record.attempts
             if one.attempt == attempt and one.released_s is not None
         ]
+
+    def group_of(self, node: str) -> Nodes:
+        """Return what kind of node a node is, or was when it was last there."""
+        return self.groups[node]
 
     def attempt(self, attempt: Attempt) -> AttemptRecord | None:
         """Return what is known of an attempt; None when nobody ever decided it."""

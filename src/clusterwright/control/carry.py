@@ -123,13 +123,17 @@ class Places:
         """Return where a job leaves what it made."""
         return self._made(record, "outputs")
 
+    def secrets(self, record: Record) -> Path:
+        """Return where an operator lays the secrets of a job's project, a file for each."""
+        return self._root / "secrets" / record.spec.project
+
     def _made(self, record: Record, what: str) -> Path:
         path = self._root / "projects" / record.spec.project / record.job_id / what
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
         return path
 
 
-def secrets_of(record: Record) -> dict[str, str]:
+def secrets_of(record: Record, places: "Places") -> dict[str, str]:
     """Return the values of a job's secrets, read now.
 
     Raises
@@ -139,17 +143,19 @@ def secrets_of(record: Record) -> dict[str, str]:
     """
     found = {}
     for name, reference in record.spec.secrets.items():
-        kind, _, where = reference.partition(":")
+        kind, _, what = reference.partition(":")
         if kind == "env":
-            if where not in os.environ:
-                msg = f"secret {name}: the server has no variable {where}"
+            variable = f"CLUSTERWRIGHT_SECRET_{what}"
+            if variable not in os.environ:
+                msg = f"secret {name}: the server has no variable {variable}"
                 raise LookupError(msg)
-            found[name] = os.environ[where]
+            found[name] = os.environ[variable]
             continue
+        path = places.secrets(record) / what
         try:
-            found[name] = Path(where).read_text().rstrip("\n")
-        except OSError as error:
-            msg = f"secret {name}: {where} cannot be read"
+            found[name] = path.read_text().rstrip("\n")
+        except (OSError, UnicodeDecodeError) as error:
+            msg = f"secret {name}: project {record.spec.project} has none called {what}"
             raise LookupError(msg) from error
     return found
 

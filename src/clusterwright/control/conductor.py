@@ -14,6 +14,8 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
 
+from prometheus_client import Histogram
+
 from clusterwright.control import carry, fold, observe, watch
 from clusterwright.control.book import Book
 from clusterwright.control.carrier import Carrier, News, Work
@@ -26,6 +28,7 @@ from clusterwright.sched import cycle
 
 _log = logging.getLogger(__name__)
 _IDLE_S = 1.0  # without anything to do the loop looks at the clock so often
+_TURNS_S = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 1.0)
 _WATCH_S = 1.0  # checkpoints and reports of running jobs are looked at so often
 
 Order = Callable[[Book, float], Sequence[Entry]]
@@ -43,7 +46,9 @@ class _Asked:
 class Conductor:
     """Runs a centre: journal, book, engine."""
 
-    def __init__(self, journal: Journal, engine: Engine, root: Path) -> None:
+    def __init__(
+        self, journal: Journal, engine: Engine, root: Path, *, book: Book | None = None
+    ) -> None:
         """Read the journal back; nothing moves before `start`.
 
         Parameters
@@ -54,6 +59,8 @@ class Conductor:
             Carries decisions out.
         root
             Directory for what the centre gives to jobs.
+        book
+            What the journal comes to, where the caller has read it already.
 
         Raises
         ------
@@ -62,7 +69,7 @@ class Conductor:
         """
         self.journal, self.engine = journal, engine
         self.places = carry.Places(root)
-        self.book = fold.book_of(journal.entries())
+        self.book = book if book is not None else fold.book_of(journal.entries())
         self.clock = Clock(self.book.time_s)
         self.lock = threading.RLock()
         self.deposed = False
@@ -76,6 +83,12 @@ class Conductor:
         self._carrier = Carrier(engine, self._asked.put, every_s=_IDLE_S)
         self._thread = threading.Thread(target=self._run, name="conductor", daemon=True)
         self._stopping = False
+        self.turns = Histogram(
+            "clusterwright_schedule_duration_seconds",
+            "One turn of the loop, the journal included.",
+            buckets=_TURNS_S,
+            registry=None,
+        )
 
     def start(self) -> None:
         """Begin to conduct."""
@@ -138,7 +151,8 @@ class Conductor:
         while not self._stopping:
             asked, news = self._next()
             try:
-                self._turn(asked, news)
+                with self.turns.time():
+                    self._turn(asked, news)
             except Exception:
                 # A fault of ours: what was not written down is forgotten, and the book made anew.
                 _log.exception("a turn failed")
@@ -259,13 +273,15 @@ class Conductor:
             record = book.jobs[attempt.job_id]
             known = record.attempts[attempt.number - 1]
             try:
-                secrets = carry.secrets_of(record)
+                secrets = carry.secrets_of(record, self.places)
             except LookupError as error:
                 entries += self._applied(
                     observe.never_started(book, attempt, str(error.args[0]), now_s)
                 )
                 continue
             if known.asked_s is None:
+                # All before it has ended by now, so what is newest stays the newest.
+                entries += self._applied(watch.saved(book, self.places, [attempt], now_s))
                 body = {"attempt": attempt.number, "resume_from": record.checkpoint_path}
                 entries += self._applied([Entry(now_s, Fact.LAUNCH, record.job_id, body=body)])
             launches.append(carry.order(book, record, known, self.places, secrets))

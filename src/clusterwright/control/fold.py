@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 
 from clusterwright import documents
-from clusterwright.control.book import Book
+from clusterwright.control.book import Book, Span
 from clusterwright.control.devices import Devices
 from clusterwright.control.entries import SCHEDULING, Entry, Fact
 from clusterwright.control.records import AttemptRecord, JobState, Record
@@ -194,6 +194,10 @@ def _note_node(book: Book, kind: EventKind, entry: Entry) -> None:
         names[entry.node] = entry.body.get("reason", "")
     else:
         names.pop(entry.node, None)
+    if kind is EventKind.NODE_FAIL:
+        book.down_spans.setdefault(entry.node, []).append((entry.time_s, None))
+    elif kind is EventKind.NODE_REPAIR:
+        _end_span(book.down_spans, entry.node, entry.time_s)
     if kind is EventKind.DRAIN and entry.body.get("by") == "engine":
         book.drained_outside.add(entry.node)
     elif kind is EventKind.UNDRAIN:
@@ -208,6 +212,14 @@ def _note_centre(book: Book, entry: Entry) -> None:
     before, jobs = book.state, list(book.state.jobs)
     book.state = State(book.centre.cluster, jobs, checked(found), pooled=True)
     book.state.done = before.done
+    now = {name: group for group in book.centre.nodes for name in group.names}
+    for name in set(book.node_names) - set(now):
+        _end_span(book.there_spans, name, entry.time_s)
+        if name in book.down:
+            _end_span(book.down_spans, name, entry.time_s)
+    for name in now.keys() - set(book.node_names):
+        book.there_spans.setdefault(name, []).append((entry.time_s, None))
+    book.groups.update(now)
     book.node_names = book.centre.node_names
     book.node_index = {name: number for number, name in enumerate(book.node_names)}
     counts = [group.num_gpus for group in book.centre.nodes for _ in range(group.num_nodes)]
@@ -215,6 +227,11 @@ def _note_centre(book: Book, entry: Entry) -> None:
     book.down = {name: why for name, why in book.down.items() if name in book.node_index}
     book.drained = {name: why for name, why in book.drained.items() if name in book.node_index}
     _carry_over(book, before, entry.time_s - book.epoch_s)
+
+
+def _end_span(spans: dict[str, list[Span]], name: str, time_s: float) -> None:
+    begun_s, _ = spans[name].pop()
+    spans[name].append((begun_s, time_s))
 
 
 def _carry_over(book: Book, before: State, now_s: float) -> None:
@@ -272,7 +289,7 @@ def _note_running(book: Book, entry: Entry) -> None:
 
 
 def _note_ended(book: Book, entry: Entry) -> None:
-    _, one = _found(book, entry)
+    record, one = _found(book, entry)
     body = entry.body
     one.end = End(body["end"])
     one.ended_s = body.get("ended_s", entry.time_s)
@@ -281,6 +298,9 @@ def _note_ended(book: Book, entry: Entry) -> None:
     one.exit_codes = tuple(body.get("exit_codes", ()))
     one.cpu_s = body.get("cpu_s", 0.0)
     one.energy_j = body.get("energy_j")
+    if one.end is not End.COMPLETED and one.started_s is not None:
+        saved_s = record.checkpoint_s or 0.0
+        one.lost_s = max(0.0, one.ended_s - max(saved_s, one.started_s))
     book.live.pop(one.attempt, None)
 
 

@@ -77,6 +77,8 @@ class AttemptRecord:
     """When its first task began."""
     released_s: float | None = None
     """When the scheduler took its nodes back."""
+    lost_s: float = 0.0
+    """Time on its nodes whose work was lost when it was stopped."""
     stop: str = ""
     """Why it is being stopped: preempt, cancel, requeue, node_fail; empty while it is not."""
     ended_s: float | None = None

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import datetime
 
 from clusterwright.errors import Fault, InvalidInput
 from clusterwright.model.centre import Centre
@@ -183,4 +183,4 @@ def _moment(text: str) -> float:
     if moment.tzinfo is None:
         msg = "no offset"
         raise ValueError(msg)
-    return moment.astimezone(UTC).timestamp()
+    return moment.timestamp()

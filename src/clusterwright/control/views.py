@@ -23,6 +23,21 @@ def rfc3339(time_s: float | None) -> str | None:
     return text.replace("+00:00", "Z")
 
 
+def seconds_of(text: str) -> float:
+    """Return a time in seconds since 1970.
+
+    Raises
+    ------
+    ValueError
+        If it is no RFC 3339 time with its offset.
+    """
+    moment = datetime.fromisoformat(text.replace(" ", "+"))  # a bare + of a URL is a space
+    if moment.tzinfo is None:
+        msg = "no offset"
+        raise ValueError(msg)
+    return moment.timestamp()
+
+
 def job(book: Book, record: Record, now_s: float, *, whole: bool = False) -> Plain:
     """Return a job; with `whole` also its specification and all of its attempts."""
     spec, current = record.spec, record.current

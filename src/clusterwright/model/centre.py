@@ -36,6 +36,8 @@ class Nodes:
     """What their names begin with: `gpu` makes gpu1, gpu2 …"""
     num_nodes: int = 1
     """How many."""
+    members: tuple[str, ...] = ()
+    """Their names, where they are not `name` and a number."""
     num_gpus: int = 0
     """Accelerators of one."""
     gpu_model: str = ""
@@ -56,6 +58,8 @@ class Nodes:
     @property
     def names(self) -> tuple[str, ...]:
         """Names of the nodes, in order."""
+        if self.members:
+            return self.members
         return tuple(f"{self.name}{number}" for number in range(1, self.num_nodes + 1))
 
 
@@ -73,9 +77,10 @@ class Rates:
     """Carbon of the grid."""
     pue_ratio: Ratio = 1.0
     """Facility energy over IT energy."""
-    idle_fraction: Fraction = 0.3
-    """Draw of an idle node as a share of its most, where nobody measures it."""
-    busy_fraction: Fraction = 0.85
+    idle_fraction: Fraction | None = None
+    """Draw of an idle node as a share of its most, where nobody measures it; absent, the
+    catalogue's."""
+    busy_fraction: Fraction | None = None
     """Draw of a busy node likewise."""
 
 
@@ -160,6 +165,11 @@ def _faults(centre: Centre) -> list[tuple[str, str, str]]:
         for group in centre.nodes
         for what, count in (("no nodes", group.num_nodes), ("no cores", group.num_cpus))
         if count < 1
+    ]
+    found += [
+        ("nodes", f"{group.name} names {len(group.members)} of {group.num_nodes} nodes", "name all")
+        for group in centre.nodes
+        if group.members and len(group.members) != group.num_nodes
     ]
     if not centre.queues:
         found.append(("queues", "is empty", "write at least one, or leave it out"))

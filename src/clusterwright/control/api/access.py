@@ -2,6 +2,7 @@
 
 import json
 import time
+from collections.abc import Sequence
 from typing import Annotated, Any, TypeVar
 
 from fastapi import Depends, Request
@@ -30,10 +31,10 @@ async def conductor_of(request: Request) -> Conductor:
     return found
 
 
-async def caller_of(
-    request: Request,
-    given: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)],
-) -> Caller:
+Bearer = Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
+
+
+async def caller_of(request: Request, given: Bearer) -> Caller:
     """Return who asks.
 
     Raises
@@ -165,6 +166,8 @@ def whole(body: dict[str, Any], key: str, low: int, high: int) -> int:
         If it is missing, no whole number, or out of range.
     """
     value = body.get(key)
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)  # JSON does not tell 5 from 5.0
     if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
         message = f"{value!r} is no whole number from {low:,} to {high:,}"
         raise InvalidInput([Fault(file="body", path=key, message=message)])
@@ -184,6 +187,23 @@ def text_in(body: dict[str, Any], key: str, *, most: int = 1000, absent: str = "
         message = f"is no text of at most {most:,} characters"
         raise InvalidInput([Fault(file="body", path=key, message=message)])
     return value
+
+
+def name_in(body: dict[str, Any], key: str, known: Sequence[str] = ()) -> str:
+    """Return a text of a body that must be there, and must be one of those known.
+
+    Raises
+    ------
+    InvalidInput
+        If it is missing, empty or none of them.
+    """
+    found = text_in(body, key, most=100)
+    if known and found not in known:
+        message = f"{found!r} is none of {', '.join(known)}"
+        raise InvalidInput([Fault(file="body", path=key, message=message)])
+    if not found.strip():
+        raise InvalidInput([Fault(file="body", path=key, message="is missing")])
+    return found
 
 
 async def reason(request: Request) -> str:

@@ -11,7 +11,7 @@ from fastapi.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from clusterwright import __version__, documents
-from clusterwright.control.api import centre, jobs
+from clusterwright.control.api import centre, costs, jobs, metrics
 from clusterwright.control.api.problems import MEDIA_TYPE, answer_errors
 from clusterwright.control.conductor import Conductor
 from clusterwright.model.centre import Centre
@@ -30,8 +30,8 @@ _PROBLEM = {
 }
 
 
-def create_app(conductor: Conductor) -> FastAPI:
-    """Return the application that serves a centre."""
+def create_app(conductor: Conductor, *, open_metrics: bool = False) -> FastAPI:
+    """Return the application that serves a centre; with open metrics they need no token."""
     app = FastAPI(
         title="clusterwright",
         version=__version__,
@@ -41,9 +41,12 @@ def create_app(conductor: Conductor) -> FastAPI:
         summary="Jobs, nodes, queues and accounts of an AI compute centre.",
     )
     app.state.conductor = conductor
+    app.state.open_metrics = open_metrics
     answer_errors(app)
     app.include_router(jobs.router)
     app.include_router(centre.router)
+    app.include_router(costs.router)
+    app.include_router(metrics.router)
     app.add_middleware(Traced)
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]  # FastAPI's documented hook
 

@@ -155,8 +155,7 @@ async def add_token(request: Request, conductor: TheConductor, caller: TheCaller
     """Make a token; this answer is the only place where it stands."""
     caller.need("admin")
     body = access.only(await access.json_object(request), "name", "role", "projects", "expires_s")
-    name = access.text_in(body, "name", most=100)
-    role = access.text_in(body, "role")
+    name, role = access.name_in(body, "name"), access.name_in(body, "role", auth.ROLES)
     projects = access.texts(body, "projects")
     life_s = access.seconds(body, "expires_s")
     _, token = auth.new_token()
@@ -262,7 +261,7 @@ def _page(conductor: TheConductor, after: int) -> list[Entry]:
 
 def _by_people(conductor: TheConductor, after: int, limit: int) -> list[Entry]:
     found = []
-    for entry in conductor.journal.entries(after):
+    for entry in conductor.journal.entries(min(after, conductor.journal.seq)):
         if entry.who or entry.kind == Fact.AUDIT:
             found.append(entry)
             if len(found) == limit:

@@ -45,7 +45,12 @@ JobId = Annotated[str, "id of a job, or of an array"]
 IfMatch = Annotated[str | None, Header(description="ETag that the change is meant for.")]
 
 
-@router.post("", status_code=201, openapi_extra=_BODY)
+@router.post(
+    "",
+    status_code=201,
+    openapi_extra=_BODY,
+    responses={200: {"description": "Whether it fits, on a dry run."}},
+)
 async def submit(
     request: Request,
     conductor: TheConductor,
@@ -53,10 +58,15 @@ async def submit(
     dry_run: Annotated[bool, Query(description="Check everything, change nothing.")] = False,
     idempotency_key: Annotated[str, Header(max_length=200)] = "",
 ) -> Response:
-    """Submit a job; with an idempotency key the same request twice submits it once."""
+    """Submit a job; with an idempotency key the same request twice submits it once.
+
+    A priority above 0 takes an operator.
+    """
     caller.need("user")
     spec = await access.document(request, JobSpec)
     caller.need_project(spec.project)
+    if spec.priority > 0:
+        caller.need("operator")
     if dry_run:
         with conductor.reading() as book:
             never = orders.trial(book, spec, conductor.clock.now_s(), caller.name)

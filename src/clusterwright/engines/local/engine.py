@@ -16,16 +16,15 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
-from clusterwright.engines.local import cgroups, orders, processes, sight, spool
+from clusterwright.engines.local import cgroups as groups
+from clusterwright.engines.local import fencing, orders, processes, sight, spool, upkeep
 from clusterwright.engines.local.agents import RESTART_S, Agents
 from clusterwright.engines.local.nodes import LocalNode, this_machine
 from clusterwright.engines.protocol import (
     Attempt,
     AttemptSeen,
     Capabilities,
-    End,
     Launch,
-    NodeSeen,
     Observation,
     OutOfReach,
     Phase,
@@ -41,6 +40,9 @@ FENCE_PATIENCE_S = 1.0
 """How long one call of `fence` waits for agents to be through."""
 HUNG_S = 10.0
 """An agent that has not ended a fenced part after this long is killed itself."""
+
+LOOK_S = 0.005
+"""How often what is about to come is looked for. The FIFO is for `wait` alone to hear."""
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -65,7 +67,8 @@ def _at_the_door(
 class LocalEngine:
     """Runs jobs as processes on this machine, on one node or on several emulated ones.
 
-    It is meant for one thread; `log_path` and `report_path` may be called from any.
+    One thread may call `wait` while another calls all else; `log_path` and `report_path` may be
+    called from any.
     """
 
     name = "local"
@@ -134,24 +137,11 @@ class LocalEngine:
         """
         if self._lock >= 0:
             return
-        for directory in (self.root, self.root / "nodes", self.root / "attempts", self._spool.live):
-            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self.root.chmod(0o700)
-        lock = os.open(self.root / "engine.lock", os.O_RDWR | os.O_CREAT, 0o600)
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(lock)
-            message = f"{self.root} is in use by another server; stop that one first"
-            raise Conflict(message) from None
-        self._lock = lock
-        spool.create(self.root / "engine.json", {"tag": secrets.token_hex(6)})
-        self._tag = str((spool.read(self.root / "engine.json") or {})["tag"])
-        self._ear = spool.listen(self._spool.wake)
-        self._describe_nodes()
-        self._clear_orphans()
-        self._retire_others()
-        self._start_agents()
+        self._take_root()
+        upkeep.describe_nodes(self._spool, self.nodes, self._tag, cgroups=self._cgroups)
+        upkeep.clear_orphans(self._spool, self.nodes)
+        upkeep.retire_others(self._spool, self.nodes, self._agents)
+        self._agents.start(self._wanted())
         self._await_agents(list(self._wanted()), OPEN_PATIENCE_S)
         for node in self.nodes:
             spool.poke(self._spool.ear(node))
@@ -161,7 +151,10 @@ class LocalEngine:
         """Return every node, and every attempt that is not forgotten."""
         self._must_be_open()
         now = time.time()
-        seen = tuple(self._see_node(node) for node in self.nodes.values())
+        seen = tuple(
+            sight.see_node(self._spool, node, up=bool(self._agents.identity(name)))
+            for name, node in self.nodes.items()
+        )
         attempts = []
         for name in spool.names(self._spool.live):
             one = self._see(name)
@@ -204,7 +197,7 @@ class LocalEngine:
             self._poke(name)
             return
         orders.check(order, self.nodes)
-        self._make_directories(name, order)
+        upkeep.make_directories(self._spool, name, order)
         nodes = [share.node for share in order.shares]
         agents = {node: self._agents.identity(node) for node in nodes}
         document = orders.order_of(
@@ -216,7 +209,7 @@ class LocalEngine:
             port=orders.free_port(name, self._taken_ports()),
             kill_after_s=self._kill_after_s,
         )
-        document["void"] = self._why_not(nodes, agents)
+        document["void"] = upkeep.why_not(self._spool, nodes, agents)
         if document["void"] is None:
             # Before the link, so that all are there once the order is; not synced, so that
             # secrets are gone from the disk's cache when the tasks have started.
@@ -224,7 +217,9 @@ class LocalEngine:
                 spool.write(self._spool.inbox(node) / name, dict(order.secrets), sync=False)
         (self._spool.live / name).touch(0o600)
         spool.create(self._spool.order(name), document)
+        # Agents make ready while the order goes to disk, and begin once it is there.
         self._poke(name)
+        spool.settle(self._spool.order(name))
 
     @_at_the_door
     def stop(self, attempt: Attempt, stop: Stop) -> None:
@@ -257,7 +252,7 @@ class LocalEngine:
         name = orders.name_of(attempt)
         order = self._order(name)
         if order is None:
-            self._bury(attempt, name)
+            fencing.bury(self._spool, attempt, name)
             return True
         if order["void"] is not None or not (self._spool.live / name).exists():
             return True
@@ -268,14 +263,18 @@ class LocalEngine:
         self._poke(name)
         deadline = time.monotonic() + FENCE_PATIENCE_S
         while True:
-            left = [node for node in order["nodes"] if not self._end_part(name, node, order)]
+            left = [
+                node
+                for node in order["nodes"]
+                if not fencing.end_part(self._spool, self._agents, order, node)
+            ]
             if not left:
                 self._fenced_at.pop(name, None)
                 return True
             if time.monotonic() >= deadline:
                 self._kill_hung(name, left, order)
                 return False
-            _await_any([self._ear], min(0.05, deadline - time.monotonic()))
+            time.sleep(LOOK_S)
 
     @_at_the_door
     def signal(self, attempt: Attempt, signal: str) -> None:
@@ -311,6 +310,7 @@ class LocalEngine:
         self._must_be_open()
         spool.write(self._home(node) / "down.json", {"reason": reason})
         self._agents.end(node, signal.SIGKILL)
+        self._agents.await_end([node], OPEN_PATIENCE_S)
 
     @_at_the_door
     def start_node(self, node: str) -> None:
@@ -325,7 +325,7 @@ class LocalEngine:
     def log_path(self, attempt: Attempt, rank: int, stream: Stream) -> Path | None:
         """Return the file of a rank's output; under torchrun that of its node's one task."""
         name = orders.name_of(attempt)
-        order = spool.read(self._spool.order(name))
+        order = fencing.order_of(self._spool, name)
         if order is None or order["void"] is not None:
             return None
         task = rank // order["ranks_per_task"]
@@ -379,19 +379,42 @@ class LocalEngine:
 
     @_at_the_door
     def shut_down(self) -> None:
-        """End all agents, and with them every task; then let go."""
-        self._must_be_open()
+        """End all agents, and with them every task; then let go. It need not be open.
+
+        Raises
+        ------
+        Conflict
+            If another server has this root.
+        """
+        if self._lock < 0:
+            self._take_root()
         others = spool.names(self.root / "nodes")
         for node in others:
             self._agents.end(node, signal.SIGTERM)
         for node in self._agents.await_end(others, OPEN_PATIENCE_S):
             self._agents.end(node, signal.SIGKILL)
-        here = cgroups.ours()
+        here = groups.ours()
         if here is not None:
-            cgroups.Group(here / f"clusterwright-{self._tag}").remove()
+            groups.Group(here / f"clusterwright-{self._tag}").remove()
         self.close()
 
     # --- nodes
+
+    def _take_root(self) -> None:
+        for directory in (self.root, self.root / "nodes", self.root / "attempts", self._spool.live):
+            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.root.chmod(0o700)
+        lock = os.open(self.root / "engine.lock", os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(lock)
+            message = f"{self.root} is in use by another server; stop that one first"
+            raise Conflict(message) from None
+        self._lock = lock
+        spool.create(self.root / "engine.json", {"tag": secrets.token_hex(6)})
+        self._tag = str((spool.read(self.root / "engine.json") or {})["tag"])
+        self._ear = spool.listen(self._spool.wake)
 
     def _wanted(self) -> Iterator[str]:
         """Yield the nodes that should have an agent."""
@@ -399,73 +422,18 @@ class LocalEngine:
             if not (self._spool.node(node) / "down.json").exists():
                 yield node
 
-    def _see_node(self, node: LocalNode) -> NodeSeen:
-        home = self._spool.node(node.name)
-        up = bool(self._agents.identity(node.name))
-        down = spool.read(home / "down.json")
-        drained = spool.read(home / "drained.json")
-        reason = "" if up else "its agent died and is being started again"
-        if down is not None and not up:
-            reason = str(down.get("reason"))
-        elif drained is not None:
-            reason = str(drained.get("reason"))
-        return NodeSeen(
-            name=node.name,
-            up=up,
-            drained=drained is not None,
-            reason=reason,
-            num_gpus=node.num_gpus,
-            gpu_model=node.gpu_model,
-            num_cpus=node.num_cpus,
-            memory_bytes=node.memory_bytes,
-        )
-
     def _home(self, node: str) -> Path:
         self._must_be_open()
         if node not in self.nodes:
             raise Refused(str(UnknownName.of("node", node, self.nodes)))
         return self._spool.node(node)
 
-    def _describe_nodes(self) -> None:
-        own = sorted(os.sched_getaffinity(0))
-        # Binding is for nodes whose cores are there; emulated ones may claim more than there are.
-        binds = sum(node.num_cpus for node in self.nodes.values()) <= len(own)
-        for node in self.nodes.values():
-            for part in ("", "inbox", "mine"):
-                (self._spool.node(node.name) / part).mkdir(mode=0o700, exist_ok=True)
-            cores, own = (own[: node.num_cpus], own[node.num_cpus :]) if binds else ([], own)
-            about = {"tag": self._tag, "cores": cores, "cgroups": self._cgroups}
-            spool.write(self._spool.node(node.name) / "node.json", about)
-
-    def _clear_orphans(self) -> None:
-        """Take away what a server left that died before it could give its order."""
-        for node in self.nodes:
-            for name in os.listdir(self._spool.inbox(node)):  # noqa: PTH208 - hidden ones too
-                if name.startswith(".") or self._order(name) is None:
-                    (self._spool.inbox(node) / name).unlink(missing_ok=True)
-        for name in spool.names(self._spool.live):
-            if self._order(name) is None:
-                (self._spool.live / name).unlink(missing_ok=True)
-
-    def _retire_others(self) -> None:
-        """End agents of another version, or of nodes no longer ours, unless something runs there."""
-        for node in spool.names(self.root / "nodes"):
-            about = spool.read(self._spool.node(node) / "agent.json") or {}
-            strange = node not in self.nodes or about.get("version") != spool.VERSION
-            if strange and not spool.names(self._spool.mine(node)):
-                self._agents.end(node, signal.SIGTERM)
-                self._agents.await_end([node], OPEN_PATIENCE_S)
-
-    def _start_agents(self) -> None:
-        self._agents.start(self._wanted())
-
     def _await_agents(self, nodes: list[str], patience_s: float) -> None:
         deadline = time.monotonic() + patience_s
         while time.monotonic() < deadline:
             if all(self._agents.identity(node) for node in nodes):
                 return
-            _await_any([self._ear], 0.02)
-            spool.hear(self._ear)
+            time.sleep(LOOK_S)
 
     # --- attempts
 
@@ -473,7 +441,7 @@ class LocalEngine:
         found = self._orders.get(name)
         if found is None:
             # An order never changes, so to remember it is to remember nothing of what happens.
-            found = spool.read(self._spool.order(name))
+            found = fencing.order_of(self._spool, name)
             if found is not None:
                 self._orders[name] = found
         return found
@@ -498,70 +466,6 @@ class LocalEngine:
         names = (name for name in spool.names(self._spool.live) if name not in self._ended)
         return {order["port"] for name in names if (order := self._order(name)) and "port" in order}
 
-    def _why_not(self, nodes: Sequence[str], agents: Mapping[str, str]) -> dict[str, Any] | None:
-        down = [node for node in nodes if not agents[node]]
-        drained = [node for node in nodes if (self._spool.node(node) / "drained.json").exists()]
-        if not down and not drained:
-            return None
-        words = [f"node {node} is down" for node in down]
-        words += [f"node {node} is drained" for node in drained]
-        return _void(End.NODE_FAIL, "; ".join(words), down)
-
-    def _make_directories(self, name: str, order: Launch) -> None:
-        job = self.root / "jobs" / order.attempt.job_id
-        own = [self._spool.attempt(name), job / "work", job / "output"]
-        for directory in own:
-            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        checkpoints = order.checkpoint_dir or str(job / "checkpoints")
-        if "://" not in checkpoints:
-            Path(checkpoints).mkdir(mode=0o700, parents=True, exist_ok=True)
-
-    def _bury(self, attempt: Attempt, name: str) -> None:
-        """Put a void order where a launch would put its own: the first one stands."""
-        self._spool.attempt(name).mkdir(mode=0o700, parents=True, exist_ok=True)
-        document = {
-            "attempt": {"job_id": attempt.job_id, "number": attempt.number},
-            "void": _void(End.NOT_STARTED, "fenced before it was launched", []),
-            "nodes": {},
-            "agents": {},
-        }
-        (self._spool.live / name).touch(0o600)
-        spool.create(self._spool.order(name), document)
-
-    def _end_part(self, name: str, node: str, order: Mapping[str, Any]) -> bool:
-        """End an attempt's part of a node; return True once nothing of it can run any more."""
-        path = self._spool.status(name, node)
-        agent = order["agents"][node]
-        # Asked before the status is read: what the dead left is final.
-        lives = self._agents.alive(agent)
-        status = spool.read(path) or {}
-        if status.get("phase") == "ended":
-            return True
-        if spool.create(self._spool.claim(name, node), {"agent": ""}):
-            # Nobody had begun it, and now nobody can.
-            (self._spool.inbox(node) / name).unlink(missing_ok=True)
-            spool.write(path, {"phase": "ended", "lost": not lives, "ended_s": time.time()})
-            return True
-        claim = spool.read(self._spool.claim(name, node)) or {}
-        if claim.get("agent") == "":  # this server's forerunner claimed it, and died
-            spool.write(path, {"phase": "ended", "lost": not lives, "ended_s": time.time()})
-            return True
-        if lives:
-            return False
-        marks = orders.marks(self._tag, name, node)
-        about = spool.read(self._spool.node(node) / "agent.json") or {}
-        group = cgroups.Group(Path(str(about["cgroup"])) / name) if about.get("cgroup") else None
-        if group is not None:
-            group.kill()
-        members = group.members() if group is not None else []
-        leaders = [(pid, start) for pid, start in status.get("tasks", ())]
-        if not processes.end(leaders, marks, members, patience_s=0.5):
-            return False
-        if group is not None:
-            group.remove()
-        spool.write(path, {**status, "phase": "ended", "lost": True, "ended_s": time.time()})
-        return True
-
     def _kill_hung(self, name: str, nodes: list[str], order: Mapping[str, Any]) -> None:
         """Kill agents that do not end what is fenced: a node that does not obey is lost."""
         since = self._fenced_at.setdefault(name, time.monotonic())
@@ -574,14 +478,3 @@ class LocalEngine:
     def _must_be_open(self) -> None:
         if self._lock < 0:
             raise OutOfReach("the local engine is not open; call open() first")
-
-
-def _void(end: End, message: str, lost: list[str]) -> dict[str, Any]:
-    return {"end": end.value, "message": message, "lost_nodes": lost, "ended_s": time.time()}
-
-
-def _await_any(handles: Sequence[int], timeout_s: float) -> None:
-    poll = select.poll()
-    for handle in handles:
-        poll.register(handle, select.POLLIN)
-    poll.poll(max(0.0, timeout_s) * 1000)

@@ -3,13 +3,14 @@
 import re
 import signal
 import socket
+import time
 import zlib
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from clusterwright.engines.local.nodes import LocalNode
 from clusterwright.engines.local.spool import Spool
-from clusterwright.engines.protocol import Attempt, Launch, Refused, Share
+from clusterwright.engines.protocol import Attempt, End, Launch, Refused, Share
 from clusterwright.errors import UnknownName
 
 JOB_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
@@ -128,7 +129,7 @@ def order_of(
             "devices": _whole_devices(share, nodes[share.node]),
             "tasks": tasks,
         }
-    job = spool.root / "jobs" / launch.attempt.job_id
+    job = spool.job(launch.attempt.job_id)
     return {
         "attempt": {"job_id": launch.attempt.job_id, "number": launch.attempt.number},
         "void": None,
@@ -144,6 +145,16 @@ def order_of(
         "signal": spec.checkpoint.signal,
         "grace_s": spec.checkpoint.grace_s,
         "kill_after_s": kill_after_s,
+    }
+
+
+def void(end: End, message: str, lost_nodes: Sequence[str] = ()) -> dict[str, Any]:
+    """Return why an order is void: it was never to be carried out, and ends as said."""
+    return {
+        "end": end.value,
+        "message": message,
+        "lost_nodes": list(lost_nodes),
+        "ended_s": time.time(),
     }
 
 
@@ -186,7 +197,7 @@ def _argv(command: str | Sequence[str], args: Sequence[str]) -> list[str]:
 
 
 def _common_env(launch: Launch, spool: Spool, tag: str) -> dict[str, str]:
-    job = spool.root / "jobs" / launch.attempt.job_id
+    job = spool.job(launch.attempt.job_id)
     where = {
         "CLUSTERWRIGHT_DATA_DIR": str(job / "work"),
         "CLUSTERWRIGHT_OUTPUT_DIR": str(job / "output"),
