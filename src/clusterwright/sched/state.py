@@ -307,7 +307,7 @@ class State:
             least = max(1, round(job.min_gpus_ratio))
         # On whole nodes the placement would do the same, and has a shorter way there.
         each = units // job.num_nodes if job.num_nodes else 0
-        if all(kind.size == each for kind in pool.kinds):
+        if each and all(kind.size == each for kind in pool.kinds):
             each = 0
         parts = (units, share, beside, memory, job.gpu_models, job.topology, least, each)
         found = self._shapes.get(parts)
