@@ -69,7 +69,7 @@ def _easy(state: State, pool: Pool, now_s: float) -> list[Event]:
     started: list[Event] = []
     closed: set[Ask] = set()
     tight: set[Ask] = set()
-    look = (first, shadow_s, kept, pool.num_gains)
+    look, free_units = (first, shadow_s, kept, pool.num_gains), pool.free_units
     for job in _candidates(state, pool, now_s, closed, tight, look):
         ask, line = state.ask(job), state.line(job)
         if job == first or ask.units > pool.free_units:
@@ -88,15 +88,15 @@ def _easy(state: State, pool: Pool, now_s: float) -> list[Event]:
         started.append(starts.start(state, now_s, job, spot))
         if not pool.free_units and not pool.open:
             break
-    _note(state, pool, look, len(started))
+    _note(state, pool, look, len(started), free_units)
     return started
 
 
-def _note(state: State, pool: Pool, look: Look, num_started: int) -> None:
+def _note(state: State, pool: Pool, look: Look, num_started: int, free_units: int) -> None:
     """Note that all that waits has been looked at, where that is so and may be known."""
     line = _only_line(state, pool)
     # A shape that went with its last jobs was yielded twice as well.
-    if line is not None and line.sees_all(3 * num_started):
+    if line is not None and line.sees_all(3 * num_started, free_units):
         state.looked[pool.name] = look
     for one in state.lines_of[pool.name]:
         one.fresh.clear()
@@ -138,7 +138,7 @@ def _candidates(
     spare_s, loose_units = shadow_s - now_s, pool.units_in(~kept)
     known = state.looked.pop(pool.name, None)
     only = _only_line(state, pool)
-    if only is not None and known == look and only.sees_all(len(only.fresh)):
+    if only is not None and known == look and only.sees_all(len(only.fresh), pool.free_units):
         return _newcomers(state, only, tight, spare_s, loose_units)
     lines = [line for line in state.lines_of[pool.name] if len(line)]
     depth = state.policy.backfill_depth

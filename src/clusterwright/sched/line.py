@@ -206,13 +206,15 @@ class Line:
         """Return in order the waiting jobs that backfill has not looked at yet."""
         return [job for _, job in sorted(self.entries[job][1] for job in self.fresh)]
 
-    def sees_all(self, num_started: int) -> bool:
+    def sees_all(self, num_started: int, free_units: int) -> bool:
         """Return whether `fitting` looks at all that wait, when it leads to so many starts at most.
 
-        Of each shape it yields one job that finds nothing loose, one that finds nothing free at
-        all, and those that start; and the first in order, which is not backfill's to start.
+        Of each shape that asks for no more than is free it yields one job that finds nothing loose,
+        one that finds nothing free at all, and those that start; and the first in order, which is
+        not backfill's to start.
         """
-        return not self._num_odd and 2 * len(self._asks) + num_started + 1 < self._depth
+        num_small = bisect_right(self._units, (free_units, sys.maxsize))
+        return not self._num_odd and 2 * num_small + num_started + 1 < self._depth
 
     def jobs(self) -> Iterator[int]:
         """Yield the waiting jobs in no order."""
