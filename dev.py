@@ -66,6 +66,11 @@ PARTS: Mapping[str, Part] = {
         packages=("chromium", "fonts-noto-cjk", "fonts-liberation"),
         purpose="the report as a browser shows it",
     ),
+    "slurm": Part(
+        program="slurmctld",
+        packages=(*("slurmctld", "slurmd", "slurm-client", "slurm-wlm-basic-plugins", "munge"),),
+        purpose="jobs on a real Slurm of several nodes on this machine",
+    ),
 }
 
 

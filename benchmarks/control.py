@@ -18,6 +18,10 @@ import httpx
 
 from clusterwright import documents
 from clusterwright.client import Client, Context
+from clusterwright.control import fold, orders
+from clusterwright.control.book import Book
+from clusterwright.control.journal import Journal
+from clusterwright.model.centre import Centre, Nodes
 from clusterwright.model.jobspec import JobSpec
 
 SUBMITS, AT_ONCE = 3000, 64
@@ -29,12 +33,15 @@ STARTS = 40
 class Server:
     """A server of its own, with emulated nodes."""
 
-    def __init__(self, nodes: int, gpus: int) -> None:
+    def __init__(self, nodes: int, gpus: int, *, queued: int = 0) -> None:
+        """Start it with emulated nodes, or on a journal with jobs that wait."""
         self.folder = tempfile.TemporaryDirectory(prefix="clusterwright-bench-")
         self.state = Path(self.folder.name) / "state"
+        if queued:
+            fill(self.state, queued)
         words = [sys.executable, "-m", "clusterwright", "up", "--foreground"]
         words += ["--listen", "127.0.0.1:0", "--state-dir", str(self.state)]
-        words += ["--nodes", str(nodes), "--gpus-per-node", str(gpus)]
+        words += [] if queued else ["--nodes", str(nodes), "--gpus-per-node", str(gpus)]
         log = os.open(Path(self.folder.name) / "log", os.O_WRONLY | os.O_CREAT, 0o600)
         self.pid = os.posix_spawn(
             sys.executable,
@@ -48,9 +55,11 @@ class Server:
         self.token = (self.state / "token").read_text().strip()
 
     def __enter__(self) -> "Server":
+        """Return the server."""
         return self
 
     def __exit__(self, *_: object) -> None:
+        """End the server and its agents."""
         os.kill(self.pid, signal.SIGTERM)
         os.waitpid(self.pid, 0)
         from clusterwright.engines.local import LocalEngine
@@ -59,9 +68,11 @@ class Server:
         self.folder.cleanup()
 
     def client(self) -> Client:
+        """Return a client with the token of its administrator."""
         return Client(Context(name="bench", url=self.url, token=f"file:{self.state / 'token'}"))
 
     def http(self, connections: int) -> httpx.AsyncClient:
+        """Return a client for many requests at once."""
         limits = httpx.Limits(max_connections=connections, max_keepalive_connections=connections)
         return httpx.AsyncClient(
             base_url=self.url,
@@ -70,6 +81,22 @@ class Server:
             limits=limits,
             trust_env=False,
         )
+
+
+def fill(state: Path, count: int) -> None:
+    """Write a journal with jobs that wait in it."""
+    state.mkdir(mode=0o700)
+    with Journal(str(state / "journal.sqlite")) as journal:
+        book, now_s = Book(), time.time()
+        nodes = (Nodes(name="node", num_gpus=1),)
+        entries = orders.begin(Centre(nodes=nodes), now_s)
+        fold.apply(book, entries[0])
+        spec = JobSpec(name="bench", command=("sleep", "600"), gpus_per_node_ratio=1.0)
+        for _ in range(count):
+            made = orders.submit(book, spec, now_s, "admin")
+            fold.apply(book, made[0])
+            entries += made
+        journal.append(entries)
 
 
 def body(**more: object) -> bytes:
@@ -101,16 +128,14 @@ def submit() -> dict[str, float]:
 
 
 def listing() -> dict[str, float]:
-    with Server(1, 1) as server:
-        asyncio.run(submissions(server, LISTED))
-        with server.client() as client:
-            took = []
-            for _ in range(5):
-                begun = time.perf_counter()
-                page = client.get("/jobs", active="true", limit=10_000)
-                took.append(time.perf_counter() - begun)
-                assert len(page["items"]) >= LISTED - 1
-    return {"list_10000_s": min(took)}
+    with Server(1, 1, queued=LISTED + 1) as server, server.client() as client:
+        took = []
+        for _ in range(7):
+            begun = time.perf_counter()
+            page = client.get("/jobs", active="true", limit=10_000)
+            took.append(time.perf_counter() - begun)
+            assert len(page["items"]) == LISTED
+    return {"list_10000_best_s": min(took), "list_10000_median_s": statistics.median(took)}
 
 
 async def followers(server: Server, job: str) -> float:

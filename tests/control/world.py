@@ -174,9 +174,9 @@ def world_of(centre_):
 def conducted(path, world, centre_=None):
     """Return a control plane over a world; the centre is written down where it is new."""
     conductor = Conductor(Journal(str(path / "journal.sqlite")), WorldEngine(world), path / "jobs")
-    conductor.start()
     if centre_ is not None:
-        conductor.ask(lambda book, now: orders.change_centre(book, centre_, now))
+        conductor.prepare(lambda book, now: orders.change_centre(book, centre_, now))
+    conductor.start()
     return conductor
 
 

@@ -6,7 +6,7 @@ import pytest
 from tests.report.recordings import RUNS, month, plain
 
 from clusterwright import report, twin
-from clusterwright.report.run_tables import JOB_COLUMNS, SERIES_COLUMNS, hostlist
+from clusterwright.report.run_tables import JOB_COLUMNS, SERIES_COLUMNS
 from clusterwright.twin import Power, Setting, summarise
 
 POWER = Power(
@@ -88,19 +88,3 @@ def test_queues_that_share_nodes_have_no_power_of_their_own():
     found = rows(report.series_csv(twin.series(outcome, twin.record(outcome), POWER)))
     assert {row["queue"] for row in found if row["power_w"]} == {"*"}
     assert sum(float(row["nodes_down"]) for row in found if row["queue"] == "*") > 0
-
-
-HOSTLISTS = {
-    "no node": ([], ""),
-    "one node": (["gpu-007"], "gpu-007"),
-    "neighbours": (["gpu-001", "gpu-002"], "gpu-[001-002]"),
-    "neighbours across a digit more": (["gpu-999", "gpu-1000"], "gpu-[999-1000]"),
-    "a gap": (["gpu-001", "gpu-003"], "gpu-[001,003]"),
-    "two queues": (["a-b-001", "c-001"], "a-b-001,c-001"),
-}
-
-
-@pytest.mark.parametrize("name", HOSTLISTS)
-def test_a_host_list_folds(name):
-    names, folded = HOSTLISTS[name]
-    assert hostlist(names) == folded

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from clusterwright import traces
 from clusterwright.errors import InvalidInput, UnknownName
-from clusterwright.traces import slurm_words as words
+from clusterwright.model import slurm
 
 SAMPLES = Path(__file__).parent / "samples"
 HEADER = (
@@ -162,7 +162,7 @@ LIMITS = {
 
 @pytest.mark.parametrize("text", LIMITS)
 def test_time_limits_are_read_in_every_form(text):
-    assert words.limit_s(text) == LIMITS[text]
+    assert slurm.limit_s(text) == LIMITS[text]
 
 
 @given(st.integers(0, 10**8))
@@ -171,7 +171,7 @@ def test_an_elapsed_time_is_read_as_it_was_printed(seconds):
     hours, rest = divmod(rest, 3600)
     minutes, rest = divmod(rest, 60)
     text = f"{hours:02d}:{minutes:02d}:{rest:02d}"
-    assert words.duration_s(f"{days}-{text}" if days else text) == seconds
+    assert slurm.duration_s(f"{days}-{text}" if days else text) == seconds
 
 
 def test_the_columns_may_stand_in_any_order_and_elapsed_may_be_printed():

@@ -353,10 +353,11 @@ def _spec(file: str, changes: Sequence[str], common: Common) -> JobSpec:
     if content.startswith(b"#!"):
         from clusterwright.engines.slurm import read_sbatch
 
-        spec, remarks = read_sbatch(content.decode("utf-8", "replace"), file=file)
+        script = read_sbatch(content.decode("utf-8", "replace"), file=file)
+        spec = script.spec
         if not common.quiet:
-            for remark in remarks:
-                stderr(common).print(str(remark))
+            for told in script.told:
+                stderr(common).print(str(told), markup=False)
     else:
         spec = documents.read(content, JobSpec, file=file)
     if spec.workdir is not None and not Path(spec.workdir).is_absolute():

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from prometheus_client import Histogram
 
@@ -32,6 +33,7 @@ _TURNS_S = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 1.0)
 _WATCH_S = 1.0  # checkpoints and reports of running jobs are looked at so often
 
 Order = Callable[[Book, float], Sequence[Entry]]
+View = Callable[[Book, Sequence[Entry]], Any]  # what a caller is to see once it is written down
 Listener = Callable[[Sequence[Entry]], None]
 
 
@@ -40,7 +42,8 @@ class _Asked:
     """Something that somebody has asked for and waits on."""
 
     order: Order
-    answer: "Future[Sequence[Entry]]"
+    view: View
+    answer: "Future[Any]"
 
 
 class Conductor:
@@ -90,9 +93,21 @@ class Conductor:
             registry=None,
         )
 
+    def prepare(self, order: Order) -> Sequence[Entry]:
+        """Carry an order out before the start: it is written down, nothing is decided on it.
+
+        Raises
+        ------
+        ClusterwrightError
+            What the order raises.
+        JournalUnwritable
+            If it could not be written down.
+        """
+        with self.lock:
+            return self.journal.append(self._applied(order(self.book, self.clock.now_s())))
+
     def start(self) -> None:
-        """Begin to conduct."""
-        self.engine.open()
+        """Begin to conduct; the engine is open."""
         self._thread.start()
         self._carrier.start()
 
@@ -100,8 +115,9 @@ class Conductor:
         """Stop conducting; what runs goes on, and is found again at the next start."""
         self._stopping = True
         self._asked.put(None)
-        self._thread.join(timeout=30)
-        self._carrier.stop()
+        if self._thread.is_alive():
+            self._thread.join(timeout=30)
+            self._carrier.stop()
         self.engine.close()
 
     @property
@@ -109,7 +125,7 @@ class Conductor:
         """Return whether it conducts no more, or is about to."""
         return self._stopping
 
-    def ask(self, order: Order, *, timeout_s: float = 30.0) -> Sequence[Entry]:
+    def ask(self, order: Order, *, timeout_s: float = 30.0) -> Any:
         """Have an order carried out, and return its entries once they are written down.
 
         Raises
@@ -121,13 +137,22 @@ class Conductor:
         """
         return self.ask_later(order).result(timeout=timeout_s)
 
-    def ask_later(self, order: Order) -> "Future[Sequence[Entry]]":
-        """Have an order carried out; the result is there once its entries are written down."""
-        answer: Future[Sequence[Entry]] = Future()
+    def ask_later(self, order: Order, view: View = lambda _, entries: entries) -> "Future[Any]":
+        """Have an order carried out; the result is there once its entries are written down.
+
+        Parameters
+        ----------
+        order
+            Looks at the book and returns entries.
+        view
+            Makes the result of the book as it is then, and of the entries with their numbers;
+            absent, the entries.
+        """
+        answer: Future[Any] = Future()
         if self._stopping:
             answer.set_exception(Conflict("the control plane is stopping"))
         else:
-            self._asked.put(_Asked(order, answer))
+            self._asked.put(_Asked(order, view, answer))
         return answer
 
     @contextlib.contextmanager
@@ -178,14 +203,14 @@ class Conductor:
             now_s = self.clock.now_s()
             book = self.book
             entries: list[Entry] = []
-            answers: list[tuple[Future[Sequence[Entry]], int, int]] = []
+            answers: list[tuple[_Asked, int, int]] = []
             for one in asked:
                 try:
                     wanted = one.order(book, now_s)
                 except ClusterwrightError as error:
                     one.answer.set_exception(error)
                     continue
-                answers.append((one.answer, len(entries), len(entries) + len(wanted)))
+                answers.append((one, len(entries), len(entries) + len(wanted)))
                 entries += self._applied(wanted)
             if news is not None:
                 entries += self._heard(news, now_s)
@@ -209,9 +234,10 @@ class Conductor:
                 self._start_over(str(error), asked)
                 return
             self.failure = ""
+            results = [(one, one.view(book, written[first:last])) for one, first, last in answers]
         self._publish(written)
-        for answer, first, last in answers:
-            answer.set_result(written[first:last])
+        for one, result in results:
+            one.answer.set_result(result)
         if work is not None:
             self._carrier.give(work)
 

@@ -164,8 +164,7 @@ def _closed(book: Book, entry: Entry, record: Record) -> None:
 
 
 def _held(book: Book, entry: Entry, record: Record) -> None:
-    if entry.body.get("by") == "admin":
-        book.state.gates[record.index] = Reason.HELD_BY_ADMIN
+    del book  # the scheduler's state has been told
     _become(record, JobState.HELD, entry)
 
 
@@ -244,7 +243,9 @@ def _carry_over(book: Book, before: State, now_s: float) -> None:
             book.state.remaining[index] = before.remaining[index]
         book.state.apply(Event(now_s, EventKind.SUBMIT, index))
         if record.state is JobState.HELD and index not in book.state.gates:
-            book.state.apply(Event(now_s, EventKind.HOLD, index))
+            admin = before.gates.get(index) is Reason.HELD_BY_ADMIN
+            kind = EventKind.HOLD_BY_ADMIN if admin else EventKind.HOLD
+            book.state.apply(Event(now_s, kind, index))
         run = before.running.get(index)
         if run is None:
             continue

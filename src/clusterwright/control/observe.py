@@ -43,9 +43,10 @@ def facts(book: Book, seen: Observation, now_s: float) -> list[Entry]:
         if any(entry.kind in SCHEDULING for entry in news):
             handled.add(record.job_id)
     found += _on_lost_nodes(book, lost_nodes, handled, now_s)
+    foreign = {share.node for share in seen.foreign}
     for node in seen.nodes:
         if node.name in book.node_index:
-            found += _of_node(book, node, now_s)
+            found += _of_node(book, node, now_s, foreign=node.name in foreign)
     return found
 
 
@@ -145,16 +146,17 @@ def _on_lost_nodes(book: Book, lost: set[str], handled: set[str], now_s: float) 
             yield _close(record, End.NODE_FAIL, f"lost {', '.join(gone)}", now_s)
 
 
-def _of_node(book: Book, node: NodeSeen, now_s: float) -> Iterable[Entry]:
+def _of_node(book: Book, node: NodeSeen, now_s: float, *, foreign: bool) -> Iterable[Entry]:
     name = node.name
     if not node.up and name not in book.down:
         body = {"reason": node.reason or "does not answer"}
         yield Entry(now_s, "node_fail", node=name, body=body)
     if node.up and name in book.down and not _haunted(book, name):
         yield Entry(now_s, "node_repair", node=name)
-    by_others = node.drained and not node.reason.startswith(OURS)
+    # What others run there is not ours to count: the whole node is left to them meanwhile.
+    by_others = foreign or (node.drained and not node.reason.startswith(OURS))
     if by_others and name not in book.drained:
-        body = {"reason": node.reason, "by": "engine"}
+        body = {"reason": "others run on it" if foreign else node.reason, "by": "engine"}
         yield Entry(now_s, "drain", node=name, body=body)
     if not by_others and name in book.drained_outside:
         yield Entry(now_s, "undrain", node=name, body={"by": "engine"})

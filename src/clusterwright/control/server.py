@@ -25,6 +25,7 @@ from clusterwright.control.conductor import Conductor
 from clusterwright.control.journal import Journal
 from clusterwright.engines import Engine, NodeSeen
 from clusterwright.engines.local import LocalEngine, LocalNode, this_machine
+from clusterwright.engines.slurm import Settings, SlurmEngine
 from clusterwright.errors import Conflict, UsageError
 from clusterwright.model.centre import Centre, Nodes
 from clusterwright.units import Fraction
@@ -99,11 +100,13 @@ def serve(serving: Serving, centre: Centre | None) -> None:
         wanted = centre or (book.centre if book.seq else Centre())
         engine = engine_of(wanted, state / "engine")
         conductor = Conductor(journal, engine, state / "work", book=book)
-        conductor.start()
+        engine.open()
         try:
+            # Before the start, so that nothing is decided on a centre that is no more.
             wanted = with_draws(found_nodes(wanted, engine))
-            conductor.ask(lambda book, now_s: orders.change_centre(book, wanted, now_s))
+            conductor.prepare(lambda book, now_s: orders.change_centre(book, wanted, now_s))
             _first_token(conductor, state / "token")
+            conductor.start()
             _listen(serving, conductor)
         finally:
             conductor.stop()
@@ -112,9 +115,17 @@ def serve(serving: Serving, centre: Centre | None) -> None:
 def engine_of(centre: Centre, root: Path) -> Engine:
     """Return the engine of a centre, not opened yet."""
     if centre.engine == "slurm":
-        from clusterwright.engines.slurm import SlurmEngine
-
-        return SlurmEngine(root)
+        use = centre.slurm
+        return SlurmEngine(
+            Settings(
+                root=root,
+                delegate=use.delegate,
+                partitions=use.partitions,
+                accounts=use.accounts,
+                qos=use.qos,
+                gpu_models=use.gpu_models,
+            )
+        )
     return LocalEngine(root, _local_nodes(centre))
 
 
@@ -187,7 +198,7 @@ def _first_token(conductor: Conductor, path: Path) -> None:
         if any(one["role"] == "admin" for one in book.tokens.values()):
             return
     _, token = auth.new_token()
-    conductor.ask(
+    conductor.prepare(
         lambda book, now_s: auth.add_token(book, token, "admin", "admin", [auth.EVERY], now_s)
     )
     handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 from clusterwright import documents
@@ -15,6 +16,7 @@ API_VERSION = documents.API_VERSION
 Plain = dict[str, Any]  # JSON-able
 
 
+@lru_cache(4096)  # in a list the same times come again and again
 def rfc3339(time_s: float | None) -> str | None:
     """Return a time as text, in UTC with milliseconds."""
     if time_s is None:
@@ -38,7 +40,42 @@ def seconds_of(text: str) -> float:
     return moment.timestamp()
 
 
-def job(book: Book, record: Record, now_s: float, *, whole: bool = False) -> Plain:
+class Reasons:
+    """Why jobs wait, for a reader of many: what holds for one holds for all of its shape."""
+
+    def __init__(self, book: Book, now_s: float) -> None:
+        """Look at a book as it stands."""
+        self._book = book
+        self._sched_s = book.sched_s(now_s)
+        self._heads: dict[str, int | None] = {}
+        self._known: dict[tuple[str, int], tuple[str, str]] = {}
+
+    def of(self, record: Record) -> tuple[str, str]:
+        """Return reason and message of a job that waits."""
+        state, index = self._book.state, record.index
+        line = state.line(index)
+        if line.name not in self._heads:
+            self._heads[line.name] = line.head(self._sched_s)
+        if index == self._heads[line.name] or index in state.gates:
+            return self._asked(index)
+        key = (line.name, id(state.ask(index)))
+        if key not in self._known:
+            self._known[key] = self._asked(index)
+        return self._known[key]
+
+    def _asked(self, index: int) -> tuple[str, str]:
+        blocked = why_of(self._book.state, index, self._sched_s)
+        return str(blocked.reason), blocked.message
+
+
+def job(
+    book: Book,
+    record: Record,
+    now_s: float,
+    *,
+    whole: bool = False,
+    reasons: Reasons | None = None,
+) -> Plain:
     """Return a job; with `whole` also its specification and all of its attempts."""
     spec, current = record.spec, record.current
     shown: Plain = {
@@ -47,13 +84,13 @@ def job(book: Book, record: Record, now_s: float, *, whole: bool = False) -> Pla
         "project": spec.project,
         "queue": spec.queue,
         "owner": record.owner,
-        "state": str(record.state),
+        "state": record.state.value,
         "reason": "",
         "message": record.message,
         "since": rfc3339(record.since_s),
         "submitted": rfc3339(record.submit_s),
-        "started": rfc3339(_first_start(record)),
-        "ended": rfc3339(record.since_s if record.state.is_final else None),
+        "started": rfc3339(_first_start(record)) if record.attempts else None,
+        "ended": rfc3339(record.since_s) if record.state.is_final else None,
         "priority": spec.priority,
         "num_nodes": spec.num_nodes,
         "num_gpus": spec.gpus_per_node_ratio * spec.num_nodes,
@@ -65,9 +102,9 @@ def job(book: Book, record: Record, now_s: float, *, whole: bool = False) -> Pla
         "labels": dict(spec.labels),
     }
     if record.state.waits:
-        blocked = why_of(book.state, record.index, book.sched_s(now_s))
-        shown["reason"] = str(blocked.reason)
-        shown["message"] = record.message or blocked.message
+        reason, message = (reasons or Reasons(book, now_s)).of(record)
+        shown["reason"] = reason
+        shown["message"] = record.message or message
     if not whole:
         return shown
     shown["spec"] = documents.plain(spec)

@@ -210,6 +210,8 @@ class Observation:
     """Every node, in a lasting order."""
     attempts: tuple[AttemptSeen, ...]
     """Every attempt that it has not been told to forget."""
+    foreign: tuple[Share, ...] = ()
+    """What others than the control plane hold of its nodes; several for a node that several use."""
 
 
 class Engine(Protocol):

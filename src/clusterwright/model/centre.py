@@ -3,6 +3,7 @@
 Only nouns belong here. What is left out has a default that the docstring names.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -84,6 +85,23 @@ class Rates:
     """Draw of a busy node likewise."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SlurmUse:
+    """How a centre uses its Slurm: which words of ours are which there."""
+
+    delegate: bool = False
+    """True when Slurm places; else the control plane names the nodes."""
+    partitions: Mapping[str, str] = field(default_factory=dict)
+    """Queue to partition; a queue that is absent goes to the partition of its own name, and where
+    there is none to the cluster's default."""
+    accounts: Mapping[str, str] = field(default_factory=dict)
+    """Project to account; a project that is absent goes without."""
+    qos: Mapping[str, str] = field(default_factory=dict)
+    """Queue to quality of service; a queue that is absent goes without."""
+    gpu_models: Mapping[str, str] = field(default_factory=dict)
+    """Type of accelerator in gres.conf to the model as jobs name it; absent, as in gres.conf."""
+
+
 @documents.kind("Centre", layout="flat")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Centre:
@@ -93,6 +111,8 @@ class Centre:
     """Its name."""
     engine: EngineName = "local"
     """What runs the jobs: processes on this machine, or Slurm."""
+    slurm: SlurmUse = field(default_factory=SlurmUse)
+    """How it uses Slurm, where that is its engine."""
     nodes: tuple[Nodes, ...] = ()
     """Its nodes; absent, what the engine finds: this machine, or the nodes that Slurm lists."""
     queues: tuple[Quota, ...] = (Quota(queue="default"),)

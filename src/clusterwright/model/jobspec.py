@@ -22,7 +22,7 @@ SECRET = re.compile(r"(env:[A-Za-z_][A-Za-z0-9_]*|file:[A-Za-z0-9_][A-Za-z0-9._-
 """What references of secrets look like: nothing that could name a path."""
 
 RetryCause = Literal["node_fail", "failed", "timeout"]
-Launcher = Literal["direct", "torchrun"]
+Launcher = Literal["direct", "torchrun", "batch"]
 Signal = Literal["USR1", "USR2", "TERM", "INT", "HUP"]
 
 
@@ -103,7 +103,7 @@ class JobSpec:
     """Processes on each node; absent, one for each accelerator, one on a node without."""
     launcher: Launcher = "direct"
     """`direct` starts one process for each rank, `torchrun` one for each node with the variables
-    that torchrun reads."""
+    that torchrun reads, `batch` one in all, on the first node, which starts the others itself."""
     cpus_per_node: int | None = None
     """Cores on each node; absent, one for each task."""
     memory_per_node_bytes: Bytes | None = None
@@ -152,8 +152,8 @@ class JobSpec:
 
     @property
     def num_tasks_per_node(self) -> int:
-        """Processes that run on each node."""
-        if self.launcher == "torchrun":
+        """Processes that run on each node; of `batch`, on the first."""
+        if self.launcher != "direct":
             return 1
         return self.ranks_per_node
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from clusterwright import units
+from clusterwright.model import slurm
 from clusterwright.model.event import EventKind
 from clusterwright.report.numbers import scale
 from clusterwright.report.tables import csv_text
@@ -53,6 +54,7 @@ _STATES = {
     EventKind.TIMEOUT: "TIMEOUT",
     EventKind.CANCEL: "CANCELLED",
     EventKind.START: "RUNNING",
+    EventKind.RESIZE: "RUNNING",
 }
 
 
@@ -64,31 +66,6 @@ def jobs_csv(outcome: Outcome, recording: Recording) -> str:
 def series_csv(series: Sequence[Series]) -> str:
     """Return the queues of a run hour by hour as CSV."""
     return csv_text(tuple(SERIES_COLUMNS), (row for one in series for row in _hours(one)))
-
-
-def hostlist(names: Sequence[str]) -> str:
-    """Return names of nodes folded as Slurm writes them; they come in order.
-
-    Examples
-    --------
-    >>> hostlist(["gpu-001", "gpu-002", "gpu-003", "gpu-009", "cpu-001"])
-    'gpu-[001-003,009],cpu-001'
-    """
-    folded: dict[str, list[list[str]]] = {}
-    for name in names:
-        head, _, number = name.rpartition("-")
-        runs = folded.setdefault(head, [])
-        if runs and int(runs[-1][-1]) + 1 == int(number):
-            runs[-1][1:] = [number]
-        else:
-            runs.append([number])
-    texts = []
-    for head, runs in folded.items():
-        inner = ",".join("-".join(run) for run in runs)
-        texts.append(
-            f"{head}-[{inner}]" if len(runs) > 1 or len(runs[0]) > 1 else f"{head}-{inner}"
-        )
-    return ",".join(texts)
 
 
 def _job_rows(outcome: Outcome, recording: Recording) -> Iterator[tuple[object, ...]]:
@@ -112,7 +89,7 @@ def _job_rows(outcome: Outcome, recording: Recording) -> Iterator[tuple[object, 
             _seconds(job.num_gpus_ratio),
             0 if job.num_gpus_ratio else job.num_cpus,
             len(nodes),
-            hostlist([names[node] for node in nodes]),
+            slurm.fold([names[node] for node in nodes]),
             _seconds(kept.submit_s),
             _seconds(kept.first_start_s),
             _seconds(kept.end_s),

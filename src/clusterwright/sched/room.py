@@ -29,7 +29,13 @@ NOBODY = Choice()
 
 
 def cheapest(
-    state: State, pool: Pool, job: int, costs: Mapping[int, float], *, ordered: bool = False
+    state: State,
+    pool: Pool,
+    job: int,
+    costs: Mapping[int, float],
+    *,
+    ordered: bool = False,
+    allowed: int = ALL,
 ) -> Choice:
     """Return the cheapest of some running jobs to stop so that a job fits.
 
@@ -45,6 +51,8 @@ def cheapest(
         Running jobs that may be stopped, with what that costs.
     ordered
         True when they are to be stopped in the order of their cost, wherever they are.
+    allowed
+        Mask of nodes that the job may use.
 
     Returns
     -------
@@ -57,7 +65,7 @@ def cheapest(
     units = sum(state.running[one].quanta for one in costs) // pool.scale + 1
     if ask.units > pool.free_units + units:
         return NOBODY
-    room = _Room(state, pool, ask, costs)
+    room = _Room(state, pool, ask, costs, allowed)
     if ordered or ask.share or ask.per_node:
         return room.tried(sorted(costs, key=lambda one: (costs[one], one)))
     if ask.units <= pool.node_units:
@@ -69,13 +77,16 @@ def cheapest(
 class _Room:
     """What a job asks for, and who could make way for it."""
 
-    def __init__(self, state: State, pool: Pool, ask: Ask, costs: Mapping[int, float]) -> None:
+    def __init__(
+        self, state: State, pool: Pool, ask: Ask, costs: Mapping[int, float], allowed: int
+    ) -> None:
         self.state, self.pool, self.ask, self.costs = state, pool, ask, costs
+        self.allowed = allowed
         self.on_node: dict[int, dict[int, int]] = {}  # units each job would free, by node
         for job in costs:
             for node, quanta in state.running[job].placed:
                 bit = node - pool.first
-                if pool.up >> bit & 1:
+                if pool.up & allowed & 1 << bit:
                     # A shared accelerator is free again only when nobody else holds a share of
                     # it; the trial finds out.
                     self.on_node.setdefault(bit, {})[job] = max(1, quanta // pool.scale)
@@ -87,7 +98,9 @@ class _Room:
         bounds = []
         for bit, held in self.on_node.items():
             lacking = self.ask.units - pool.free[bit]
-            if id(pool.kind_at[bit]) in kinds and lacking <= sum(held.values()):
+            # Where nothing is lacking it is short of host cores or memory, which nobody is stopped
+            # for.
+            if id(pool.kind_at[bit]) in kinds and 0 < lacking <= sum(held.values()):
                 bound = lacking * min(costs[job] / units for job, units in held.items())
                 bounds.append((bound, bit, lacking))
         best: tuple[float, list[int]] = (float("inf"), [])
@@ -139,7 +152,7 @@ class _Room:
         idle = 0
         for kind in kinds:
             if kind.size == size:
-                idle |= kind.levels[size] & mask
+                idle |= kind.levels[size] & mask & self.allowed
         lacking = -(-self.ask.units // size) - idle.bit_count()
         if lacking <= 0:
             return []
@@ -171,6 +184,7 @@ class _Room:
     def tried(self, jobs: Iterable[int], mask: int = ALL) -> Choice:
         """Return those jobs of the given that must be stopped, tried on the pool and put back."""
         state, pool, ask = self.state, self.pool, self.ask
+        mask &= self.allowed
         gone: list[int] = []
         spot = None
         for job in jobs:

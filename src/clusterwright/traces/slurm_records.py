@@ -8,6 +8,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from clusterwright.errors import Fault, InvalidInput
+from clusterwright.model import slurm
 from clusterwright.traces import slurm_words as words
 from clusterwright.traces.shares import mig_shares
 from clusterwright.traces.trace import Cause, Ledger, Place, Reading
@@ -193,7 +194,7 @@ def _text_record(
     if times["submit"] is None:
         raise _Unreadable(Cause.BAD_TIME, f"Submit {row['submit']!r} is no time")
     try:
-        limit = words.limit_s(row.get("timelimit", ""))
+        limit = slurm.limit_s(row.get("timelimit", ""))
     except ValueError:
         limit = None
         message = f"Timelimit {row['timelimit']!r} is no time limit"
@@ -209,7 +210,7 @@ def _text_record(
         submit_s=times["submit"],
         start_s=times["start"],
         end_s=times["end"],
-        elapsed_s=float(raw) if raw.isdecimal() else words.duration_s(row.get("elapsed", "")),
+        elapsed_s=float(raw) if raw.isdecimal() else slurm.duration_s(row.get("elapsed", "")),
         limit_s=limit,
         granted=_tres(row.get("alloctres", ""), cpus),
         asked=_tres(row.get("reqtres", ""), row.get("reqcpus", "")),
@@ -221,16 +222,16 @@ def _text_record(
 def _json_record(one: Mapping[str, Any], path: str, how: Reading) -> SacctRecord:
     """Return a record of the JSON output; Any, because a foreign program wrote it."""
     times = one.get("time") or {}
-    submit, start, end = (words.number(times.get(key)) for key in ("submission", "start", "end"))
+    submit, start, end = (slurm.number(times.get(key)) for key in ("submission", "start", "end"))
     array, het = one.get("array") or {}, one.get("het") or {}
-    task, het_id = words.number(array.get("task_id")), words.number(het.get("job_id"))
-    of_array, own = words.number(array.get("job_id")), one.get("job_id")
+    task, het_id = slurm.number(array.get("task_id")), slurm.number(het.get("job_id"))
+    of_array, own = slurm.number(array.get("job_id")), one.get("job_id")
     if not own:
         raise _Unreadable(Cause.NO_ID, "job_id is absent")
     if not submit:
         raise _Unreadable(Cause.BAD_TIME, f"job {own}: time.submission is absent")
     state = (one.get("state") or {}).get("current", "")
-    limit = words.number(times.get("limit"))
+    limit = slurm.number(times.get("limit"))
     listed = one.get("tres") or {}
     named = {
         "partition": one.get("partition"),
@@ -245,7 +246,7 @@ def _json_record(one: Mapping[str, Any], path: str, how: Reading) -> SacctRecord
         submit_s=submit,
         start_s=start or None,
         end_s=end or None,
-        elapsed_s=words.number(times.get("elapsed")),
+        elapsed_s=slurm.number(times.get("elapsed")),
         limit_s=limit * SECONDS_PER_MINUTE if limit else None,
         granted=words.tres(words.counts_of(listed.get("allocated") or ()), mig_shares()),
         asked=words.tres(words.counts_of(listed.get("requested") or ()), mig_shares()),

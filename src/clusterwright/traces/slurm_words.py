@@ -1,4 +1,4 @@
-"""The words of Slurm's accounting: times, durations, limits, states and trackable resources."""
+"""The words of Slurm's accounting: times, states and trackable resources."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -7,15 +7,10 @@ from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from clusterwright.units import (
-    SECONDS_PER_DAY,
-    SECONDS_PER_HOUR,
-    SECONDS_PER_MINUTE,
-    Ratio,
-)
+from clusterwright.model.slurm import number
+from clusterwright.units import Ratio
 
 NO_TIME = frozenset({"", "unknown", "none", "n/a", "invalid"})
-NO_LIMIT = frozenset({"", "unlimited", "partition_limit", "infinite", "none", "invalid"})
 
 WAITS = frozenset(
     {"PENDING", "REQUEUE_HOLD", "REQUEUE_FED", "SPECIAL_EXIT", "RESV_DEL_HOLD", "REVOKED"}
@@ -26,8 +21,6 @@ RUNS = frozenset({"RUNNING", "SUSPENDED", "COMPLETING", "CONFIGURING", "STAGE_OU
 RUNS_AGAIN = frozenset({"REQUEUED", "PREEMPTED", "NODE_FAIL", "RESIZING", "BOOT_FAIL"})
 """States that a job leaves for another run, or another part of its run, under its own number."""
 
-_DURATION = re.compile(r"(?:(\d+)-)?(?:(\d+):)?(\d+):(\d+(?:\.\d+)?)")
-_DAYS_HOURS = re.compile(r"(\d+)-(\d+)(?::(\d+))?")
 _COUNT = re.compile(r"(\d+(?:\.\d+)?)([KMGTP]?)")
 _OFFSET = re.compile(r"([+-]\d\d)(\d\d)$")
 
@@ -47,47 +40,6 @@ class Tres:
     def is_empty(self) -> bool:
         """True when there is nothing to run on."""
         return not (self.num_gpus_ratio or self.num_cpus or self.uncounted)
-
-
-def duration_s(text: str) -> float | None:
-    """Return an elapsed time, `[days-]hours:minutes:seconds` or `minutes:seconds`.
-
-    Examples
-    --------
-    >>> duration_s("1-02:03:04")
-    93784.0
-    >>> duration_s("05:30")
-    330.0
-    """
-    found = _DURATION.fullmatch(text)
-    if not found:
-        return None
-    days, hours, minutes, seconds = found.groups()
-    return (
-        int(days or 0) * SECONDS_PER_DAY
-        + int(hours or 0) * SECONDS_PER_HOUR
-        + int(minutes) * SECONDS_PER_MINUTE
-        + float(seconds)
-    )
-
-
-def limit_s(text: str) -> float | None:
-    """Return a time limit; None for one that is unlimited or the partition's.
-
-    Raises
-    ------
-    ValueError
-        If it is no time limit.
-    """
-    if text.lower() in NO_LIMIT:
-        return None
-    found = _DAYS_HOURS.fullmatch(text)
-    if found:
-        days, hours, minutes = found.groups()
-        value = int(days) * SECONDS_PER_DAY + int(hours) * SECONDS_PER_HOUR
-        return value + int(minutes or 0) * SECONDS_PER_MINUTE
-    elapsed = duration_s(text)
-    return int(text) * SECONDS_PER_MINUTE if elapsed is None else elapsed
 
 
 def unix_s(text: str, zone: ZoneInfo) -> float | None:
@@ -165,18 +117,6 @@ def tres(counts: Mapping[str, float], mig: Mapping[str, float]) -> Tres:
         num_cpus=int(counts.get("cpu", 0)),
         uncounted="" if gpus else ", ".join(uncounted),
     )
-
-
-def number(value: Any) -> float | None:
-    """Return a number of the JSON output, plain or as `{set, infinite, number}`; None when unset.
-
-    Any, because the JSON of a foreign program holds whatever it holds.
-    """
-    if isinstance(value, Mapping):
-        if not value.get("set", False) or value.get("infinite", False):
-            return None
-        value = value.get("number")
-    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
 
 
 def counts_of(listed: Iterable[Any]) -> dict[str, float]:

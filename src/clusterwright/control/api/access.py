@@ -1,8 +1,9 @@
 """What every route needs: the conductor, who asks, and the bodies that documents come in."""
 
+import asyncio
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Annotated, Any, TypeVar
 
 from fastapi import Depends, Request
@@ -13,11 +14,12 @@ from clusterwright.control import auth, orders
 from clusterwright.control.api.problems import Changed, NotThere
 from clusterwright.control.auth import Caller
 from clusterwright.control.book import Book
-from clusterwright.control.conductor import Conductor
+from clusterwright.control.conductor import Conductor, Order, View
 from clusterwright.control.records import Record
 from clusterwright.errors import Fault, InvalidInput
 
 T = TypeVar("T")
+R = TypeVar("R")
 MOST_BYTES = 1_000_000
 """Longest body that is read."""
 
@@ -43,12 +45,28 @@ async def caller_of(request: Request, given: Bearer) -> Caller:
         If there is no token that holds.
     """
     conductor = await conductor_of(request)
-    with conductor.reading() as book:
-        return auth.caller(book, given.credentials if given else None, time.time())
+    # Without the lock: one lookup in a dictionary, which a turn of the loop only adds to or drops
+    # from, and which every request needs.
+    return auth.caller(conductor.book, given.credentials if given else None, time.time())
 
 
 TheConductor = Annotated[Conductor, Depends(conductor_of)]
 TheCaller = Annotated[Caller, Depends(caller_of)]
+
+
+async def looked(conductor: Conductor, look: Callable[[Book, float], R]) -> R:
+    """Return what a reader makes of the book, without holding up other requests."""
+
+    def read() -> R:
+        with conductor.reading() as book:
+            return look(book, conductor.clock.now_s())
+
+    return await asyncio.to_thread(read)
+
+
+async def asked(conductor: Conductor, order: Order, view: View) -> Any:
+    """Have an order carried out, and return its view once it is written down."""
+    return await asyncio.wrap_future(conductor.ask_later(order, view))
 
 
 def records_of(book: Book, caller: Caller, job: str) -> list[Record]:

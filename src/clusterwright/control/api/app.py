@@ -30,8 +30,11 @@ _PROBLEM = {
 }
 
 
-def create_app(conductor: Conductor, *, open_metrics: bool = False) -> FastAPI:
-    """Return the application that serves a centre; with open metrics they need no token."""
+def create_app(conductor: Conductor | None, *, open_metrics: bool = False) -> FastAPI:
+    """Return the application that serves a centre; with open metrics they need no token.
+
+    Without a conductor it serves nothing, but knows its own document.
+    """
     app = FastAPI(
         title="clusterwright",
         version=__version__,
@@ -58,6 +61,7 @@ def create_app(conductor: Conductor, *, open_metrics: bool = False) -> FastAPI:
     @app.get("/readyz", tags=["health"])
     async def readyz() -> Response:
         """Say whether the centre can take work: the journal is writable, the engine answers."""
+        assert conductor is not None
         parts = {
             "journal": conductor.failure or "ok",
             "engine": conductor.book.reach or ("ok" if conductor.seen else "not seen yet"),
@@ -67,6 +71,11 @@ def create_app(conductor: Conductor, *, open_metrics: bool = False) -> FastAPI:
         return JSONResponse({"status": "ok" if ready else "not ready", **parts}, int(status))
 
     return app
+
+
+def openapi() -> dict[str, Any]:
+    """Return the OpenAPI document of the API."""
+    return create_app(None).openapi()
 
 
 class Traced:

@@ -68,19 +68,24 @@ async def submit(
     if spec.priority > 0:
         caller.need("operator")
     if dry_run:
-        with conductor.reading() as book:
-            never = orders.trial(book, spec, conductor.clock.now_s(), caller.name)
+        never = await access.looked(
+            conductor, lambda book, now_s: orders.trial(book, spec, now_s, caller.name)
+        )
         answer = {"fits": not never, "reasons": list(never), "spec": documents.plain(spec)}
         return JSONResponse(views.single("DryRun", spec.name, answer))
-    made = await _asked(
+
+    def made(book: Book, entries: Sequence[Entry]) -> Response:
+        job = entries[0].job if entries else book.keys[caller.name, idempotency_key][1]
+        if entries and spec.array is not None:
+            job = entries[0].body["array"]
+        return _shown(book, job, book.time_s, HTTPStatus.CREATED)
+
+    found: Response = await access.asked(
         conductor,
         lambda book, now_s: orders.submit(book, spec, now_s, caller.name, key=idempotency_key),
+        made,
     )
-    with conductor.reading() as book:
-        job = made[0].job if made else book.keys[caller.name, idempotency_key][1]
-        if made and spec.array is not None:
-            job = made[0].body["array"]
-        return _shown(book, job, conductor.clock.now_s(), HTTPStatus.CREATED)
+    return found
 
 
 @router.get("")
@@ -94,18 +99,15 @@ async def list_jobs(
     owner: str | None = None,
     limit: Annotated[int, Query(ge=1, le=10_000)] = 100,
     cursor: Annotated[str | None, Query(description="Where the page before ended.")] = None,
-) -> dict[str, Any]:
+) -> Response:
     """List jobs, the latest first, a page at a time."""
-    wanted = {
-        "queue": queue,
-        "project": project,
-        "owner": owner,
-    }
-    with conductor.reading() as book:
+    wanted = {"queue": queue, "project": project, "owner": owner}
+
+    def page(book: Book, now_s: float) -> Response:
         records: Sequence[Record] = [*book.active.values()] if active else book.order
         first = len(records) if cursor is None else _place(records, cursor)
         found: list[dict[str, Any]] = []
-        now_s = conductor.clock.now_s()
+        reasons = views.Reasons(book, now_s)
         more = None
         for place in range(first - 1, -1, -1):
             record = records[place]
@@ -114,16 +116,21 @@ async def list_jobs(
             if len(found) == limit:
                 more = str(records[place + 1].index)
                 break
-            found.append(views.job(book, record, now_s))
-    return views.listed("JobList", found, cursor=more)
+            found.append(views.job(book, record, now_s, reasons=reasons))
+        return JSONResponse(views.listed("JobList", found, cursor=more))
+
+    return await access.looked(conductor, page)
 
 
 @router.get("/{job}")
 async def get_job(job: JobId, conductor: TheConductor, caller: TheCaller) -> Response:
     """Show a job with its specification and all of its starts."""
-    with conductor.reading() as book:
+
+    def show(book: Book, now_s: float) -> Response:
         access.records_of(book, caller, job)
-        return _shown(book, job, conductor.clock.now_s())
+        return _shown(book, job, now_s)
+
+    return await access.looked(conductor, show)
 
 
 @router.patch(
@@ -313,15 +320,10 @@ async def _change(
         access.unchanged(record, if_match)
         return order(book, now_s)
 
-    await _asked(conductor, checked)
-    with conductor.reading() as book:
-        return _shown(book, job, conductor.clock.now_s())
-
-
-async def _asked(
-    conductor: TheConductor, order: Callable[[Book, float], Sequence[Entry]]
-) -> Sequence[Entry]:
-    return await asyncio.wrap_future(conductor.ask_later(order))
+    found: Response = await access.asked(
+        conductor, checked, lambda book, _: _shown(book, job, book.time_s)
+    )
+    return found
 
 
 def _shown(book: Book, job: str, now_s: float, status: HTTPStatus = HTTPStatus.OK) -> Response:

@@ -43,6 +43,7 @@ class Agent:
         self._poll = select.poll()
         self._handlers: dict[int, Callable[[], None]] = {}
         self._leaving = False
+        self._tag = ""
         self.umask = os.umask(0o077)
 
     def run(self) -> None:
@@ -62,6 +63,7 @@ class Agent:
             signal.signal(ignored, signal.SIG_IGN)
         config = spool.read(home / "node.json") or {}
         self.free_cores = list(config.get("cores") or ())
+        self._tag = str(config.get("tag"))
         limits = self._make_group(config)
         # It holds two handles a task, and must not run out where its tasks would not.
         resource.setrlimit(resource.RLIMIT_NOFILE, (FILES[1], FILES[1]))
@@ -152,7 +154,7 @@ class Agent:
         here = ours() if config.get("cgroups") else None
         if here is None:
             return ()
-        centre = Group(here / f"clusterwright-{config['tag']}")
+        centre = Group(here / f"clusterwright-{self._tag}")
         group = Group(centre.path / self.node)
         if not centre.make():
             return ()
@@ -164,9 +166,8 @@ class Agent:
         return group.hand_down()
 
     def _end_the_past(self) -> bool:
-        config = spool.read(self.spool.node(self.node) / "node.json") or {}
         marks = {
-            "CLUSTERWRIGHT_ENGINE": str(config.get("tag")),
+            "CLUSTERWRIGHT_ENGINE": self._tag,
             "CLUSTERWRIGHT_NODE": self.node,
         }
         leaders = []

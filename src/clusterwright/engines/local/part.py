@@ -78,6 +78,8 @@ class Part:
             if node != self._agent.node:
                 self._watch_peer(node)
                 spool.poke(self._spool.ear(node))
+        if self._reason is not None:
+            return  # a node of the gang is gone already
         try:
             self._prepare()
             self._started_s = time.time()
