@@ -159,8 +159,8 @@ def simulate(
         if design is not None or (nodes is not None and queues is None):
             setting = replace(setting, pooled=True)
         lending = setting.pooled and bool(cluster.quotas)
-        moves = setting.deferral is not None or how.resize != "none"
-        if moves or sched.may_stop(how, lending=lending):
+        pauses = how.resize != "none" or setting.deferral is not None
+        if pauses or sched.may_stop(how, lending=lending):
             saving = given.Saving(checkpoint_every, checkpoint_cost, restart_cost)
             saves = given.checkpoints(saving, parts)
             jobs = tuple(saves.on(job) for job in jobs)

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 from cyclopts import Parameter
 
 from clusterwright import sched
-from clusterwright.cli import given, learned
+from clusterwright.cli import given, learned, load
 from clusterwright.cli.common import Common, FileName
 from clusterwright.cli.output import Answer, emit, items_document
 from clusterwright.cli.progress import Progress
@@ -93,7 +93,8 @@ def starts(
     )
     jobs = given.fitting(found.jobs, cluster, progress, shared=shared)
     if shared:
-        jobs = given.stoppable(jobs, given.Saving(None, None, None), None)
+        saves = given.checkpoints(given.Saving(None, None, None), load.the_catalog(None))
+        jobs = tuple(saves.on(job) for job in jobs)
     from_s = found.from_s + every_s if start is None else learned.seconds("--from", start)
     luck = Luck(num_samples=samples, seed=seed)
     with progress.step(f"replaying {len(jobs):,} jobs") as step:

@@ -141,7 +141,8 @@ class Records:
         elastic = np.array([one.min_gpus_ratio is not None for one in jobs], dtype=bool)
         if elastic.any():  # its work is counted on all that it asks for, whatever it held
             full[elastic] = [one.quanta for one in jobs if one.min_gpus_ratio is not None]
-        share = runs.quanta / full[runs.job]
+        part = runs.quanta / np.maximum(full, 1.0)[runs.job]
+        share = np.where(elastic[runs.job], part, 1.0)
         useful += _sum(runs.job[going], (lasted * share)[going], count)
         self.lost_quanta_s = np.maximum(self.held_quanta_s - useful * full, 0.0)
         whole_s = _sum(runs.job, lasted * share, count) if elastic.any() else self.held_s
