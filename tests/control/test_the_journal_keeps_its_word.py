@@ -164,8 +164,8 @@ def test_a_centre_outlives_its_database(server, tmp_path):
         assert conductor.failure
         world.end(Attempt(runs, 1))
         server.start()
-        comes_to(conductor, runs, "COMPLETED")
         until(lambda: not conductor.failure, "the end of the failure")
+        comes_to(conductor, runs, "COMPLETED")
         comes_to(conductor, submit(conductor, job()), "RUNNING")
         assert world.launched[0] == Attempt(runs, 1)
         assert len(world.launched) == 2
