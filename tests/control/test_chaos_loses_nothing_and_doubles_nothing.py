@@ -10,7 +10,7 @@ from clusterwright.control import fold
 from clusterwright.control.journal import Journal
 
 KILLS = int(os.environ.get("CLUSTERWRIGHT_CHAOS_KILLS", "50"))
-"""How often to kill; 300 take about five minutes, and were run before this was written."""
+"""How often to kill; 300 take about five minutes."""
 
 
 @pytest.mark.slow

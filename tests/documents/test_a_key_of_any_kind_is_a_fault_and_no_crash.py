@@ -10,5 +10,5 @@ from clusterwright.model.jobspec import JobSpec
 @pytest.mark.parametrize("key", ["null", "true", "1", "1.5", "~"])
 def test_a_key_that_is_no_text_is_not_a_field(key):
     text = f"apiVersion: clusterwright/v1\nkind: Job\nname: a\ncommand: b\n{key}: c\n"
-    with pytest.raises(InvalidInput, match="job.yaml:5:1: .* is not a field here"):
+    with pytest.raises(InvalidInput, match=r"job.yaml:5:1: .* is not a field here"):
         documents.read(text, JobSpec, file="job.yaml")
