@@ -426,6 +426,7 @@ def _row(job: dict[str, Any]) -> dict[str, Any]:
     shown = {key: value for key, value in job.items() if key not in ("spec", "attempts", "labels")}
     shown["gpus"] = f"{job['num_gpus']:g}"
     shown["nodes"] = ",".join(job["nodes"])
+    shown["reason"] = job["reason"] or job["message"]
     return shown
 
 

@@ -17,7 +17,7 @@ from typing import Any
 
 from prometheus_client import Histogram
 
-from clusterwright.control import carry, fold, observe, watch
+from clusterwright.control import carry, fold, health, observe, watch
 from clusterwright.control.book import Book
 from clusterwright.control.carrier import Carrier, News, Work
 from clusterwright.control.clock import Clock
@@ -31,6 +31,7 @@ _log = logging.getLogger(__name__)
 _IDLE_S = 1.0  # without anything to do the loop looks at the clock so often
 _TURNS_S = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 1.0)
 _WATCH_S = 1.0  # checkpoints and reports of running jobs are looked at so often
+_GAP_S = 30.0  # not having looked for longer, nobody can say who was silent meanwhile
 
 Order = Callable[[Book, float], Sequence[Entry]]
 View = Callable[[Book, Sequence[Entry]], Any]  # what a caller is to see once it is written down
@@ -83,6 +84,7 @@ class Conductor:
         self._listeners: list[Listener] = []
         self._wake_s = float("inf")
         self._watched_s = 0.0
+        self._listened_s = 0.0  # since when reports were looked at without a gap
         self._carrier = Carrier(engine, self._asked.put, every_s=_IDLE_S)
         self._thread = threading.Thread(target=self._run, name="conductor", daemon=True)
         self._stopping = False
@@ -265,6 +267,8 @@ class Conductor:
         self.seen = news.seen
         entries += self._watched(news, now_s)
         entries += self._applied(observe.facts(book, news.seen, now_s))
+        silences = health.silences(book, news.seen.attempts, self._listened_s, now_s)
+        entries += self._applied(silences)
         return entries
 
     def _watched(self, news: News, now_s: float) -> list[Entry]:
@@ -276,6 +280,8 @@ class Conductor:
         )
         due = now_s - self._watched_s >= _WATCH_S
         if due:
+            if now_s - self._watched_s > _GAP_S:
+                self._listened_s = now_s
             self._watched_s = now_s
         mine = [
             one.attempt

@@ -46,7 +46,7 @@ class Fact(StrEnum):
     ENGINE = "engine"
     """The engine is out of reach, or back: `{reach, message}`."""
     HEALTH = "health"
-    """A finding about a node or job: `{what, message}`."""
+    """A finding about a node or job: `{what, message}`; of a job also `{attempt, since_s}`."""
 
 
 class Entry(NamedTuple):

@@ -6,6 +6,7 @@ records alone. Nothing here looks at a clock, a disk or the engine.
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
+from typing import get_args
 
 from clusterwright import documents
 from clusterwright.control.book import Book, Span
@@ -17,7 +18,7 @@ from clusterwright.engines import Attempt, End, Share
 from clusterwright.model.centre import Centre
 from clusterwright.model.event import Event, EventKind
 from clusterwright.model.job import Reason
-from clusterwright.model.jobspec import JobSpec
+from clusterwright.model.jobspec import JobSpec, RetryCause
 from clusterwright.model.policy import Policy
 from clusterwright.sched import State, checked, policy_of
 
@@ -149,7 +150,7 @@ def _stopped(book: Book, entry: Entry, record: Record) -> None:
     """Note that a job lost its nodes but is queued again."""
     cause = entry.body.get("cause", "preempt")
     _release(book, record, entry.time_s, cause)
-    if cause in ("node_fail", "failed", "timeout"):
+    if cause in get_args(RetryCause):
         record.retries += 1
     state = JobState.PREEMPTED if cause == "preempt" else JobState.REQUEUED
     _become(record, state, entry)
@@ -319,6 +320,15 @@ def _note_progress(book: Book, entry: Entry) -> None:
     record.report_offset = entry.body.get("offset", record.report_offset)
 
 
+def _note_health(book: Book, entry: Entry) -> None:
+    if not entry.job:
+        return
+    record, one = _found(book, entry)
+    one.silent_since_s = entry.body.get("since_s")
+    if one is record.current:
+        record.message = entry.body["message"]
+
+
 def _note_change(book: Book, entry: Entry) -> None:
     record, priority = book.jobs[entry.job], int(entry.body["priority"])
     record.seq = book.seq
@@ -402,5 +412,5 @@ _FACTS: Mapping[str, Callable[[Book, Entry], None]] = {
     Fact.ENGINE: _note_reach,
     Fact.AUDIT: _note_nothing,
     Fact.CLOCK: _note_nothing,
-    Fact.HEALTH: _note_nothing,
+    Fact.HEALTH: _note_health,
 }

@@ -21,7 +21,7 @@ VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 SECRET = re.compile(r"(env:[A-Za-z_][A-Za-z0-9_]*|file:[A-Za-z0-9_][A-Za-z0-9._-]*)")
 """What references of secrets look like: nothing that could name a path."""
 
-RetryCause = Literal["node_fail", "failed", "timeout"]
+RetryCause = Literal["node_fail", "failed", "timeout", "hang"]
 Launcher = Literal["direct", "torchrun", "batch"]
 Signal = Literal["USR1", "USR2", "TERM", "INT", "HUP"]
 
@@ -33,7 +33,8 @@ class Retry:
     max: int = 3
     """How many times, preemptions not counted."""
     on: tuple[RetryCause, ...] = ("node_fail",)
-    """For which causes: its node was lost, a task of its own failed, its time limit passed."""
+    """For which causes: its node was lost, a task of its own failed, its time limit passed, or it
+    reported and then fell silent for as long as the centre's `heartbeat`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
