@@ -75,6 +75,8 @@ def _add(book: Book, entry: Entry) -> None:
         epoch_s=book.epoch_s,
         user=entry.who,
     )
+    if body.get("at_once"):
+        job = replace(job, array=body["array"], array_at_once=body["at_once"])
     record = Record(
         job_id=entry.job,
         index=book.state.expect(job),
@@ -239,13 +241,17 @@ def _carry_over(book: Book, before: State, now_s: float) -> None:
     for names, kind in ((book.down, EventKind.NODE_FAIL), (book.drained, EventKind.DRAIN)):
         for name in names:
             book.state.apply(Event(now_s, kind, node=book.node_index[name]))
-    for record in book.active.values():
+    # What runs goes first: it keeps its place within the bound of its array.
+    for record in sorted(book.active.values(), key=lambda one: one.index not in before.running):
         index = record.index
         if index in before.remaining:
             book.state.remaining[index] = before.remaining[index]
         book.state.apply(Event(now_s, EventKind.SUBMIT, index))
-        if record.state is JobState.HELD and index not in book.state.gates:
+        if record.state is JobState.HELD:
             book.state.apply(Event(now_s, EventKind.HOLD, index))
+            book.state.gates[index] = before.gates[index]  # by its owner, or by an operator
+        elif book.state.gates.get(index) is Reason.HELD_BY_USER:  # as submitted; let go since
+            book.state.apply(Event(now_s, EventKind.RELEASE, index))
         run = before.running.get(index)
         if run is None:
             continue

@@ -128,6 +128,9 @@ class State:
         self.timers: list[tuple[float, int]] = []
         self.behind: dict[str, list[int]] = {}
         self.freed: list[int] = []
+        self.let_in: dict[str, set[int]] = {}  # tasks of bounded arrays in line or running
+        self.shut_out: dict[str, list[int]] = {}  # those that wait for room; a heap
+        self.roomy: dict[str, None] = {}  # arrays to be looked at again
         self.owed_since: dict[int, float] = {}
         self.broken: list[tuple[str, float]] = []
         self._shapes: dict[tuple[object, ...], Ask] = {}
@@ -327,6 +330,8 @@ class State:
         line = self.line_of_queue[job.queue]
         patience = self.policy.patience_s
         self.since[index] = now_s
+        if job.array_at_once:
+            gates.enter(self, index)
         due = None if patience is None else job.submit_s + patience
         line.add(
             index,
@@ -346,6 +351,8 @@ class State:
             line.remove(job, self.ask(job))
             self.gates[job] = reason
             self._spoil(line)
+            if self.jobs[job].array_at_once:
+                gates.leave(self, job)
         else:
             msg = f"job {self.jobs[job].job_id} does not wait, so it cannot be held"
             raise ClusterwrightError(msg)
@@ -372,10 +379,14 @@ class State:
             line.remove(job, self.ask(job))
             self._spoil(line)
         self.remaining.pop(job, None)
+        if self.jobs[job].array_at_once:
+            gates.leave(self, job)
 
     def _close(self, index: int, kind: EventKind) -> None:
         """Note that a job is gone for good, through or stopped at its limit."""
         self.remaining.pop(index, None)
+        if self.jobs[index].array_at_once:
+            gates.leave(self, index)
         if kind is EventKind.FINISH:
             name = self.jobs[index].job_id
             self.done.add(name)
