@@ -50,7 +50,12 @@ while [ "$step" -lt STEPS ]; do
 done
 [ "$RANK" = 0 ] && echo "done $CLUSTERWRIGHT_ATTEMPT"
 exit 0
-""".replace("STEPS", str(STEPS))
+"""
+
+
+def task(steps=STEPS):
+    """Return the command of a task of so many steps."""
+    return TASK.replace("STEPS", str(steps))
 
 
 @dataclass
@@ -149,7 +154,7 @@ class Centre:
         locks.mkdir(exist_ok=True)
         return JobSpec(
             name=f"chaos-{number}",
-            command=TASK,
+            command=task(),
             num_nodes=rng.choice((1, 1, 2, 3)),
             gpus_per_node_ratio=float(rng.choice((1, 2))),
             env={"WRONG": str(self.wrong), "LOCKS": str(locks)},

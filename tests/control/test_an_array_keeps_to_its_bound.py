@@ -1,5 +1,7 @@
 """Of an array `0-99%10` at most ten tasks are started at once, and ten are whenever they can be."""
 
+from dataclasses import replace
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.control.drive import Drive
@@ -9,6 +11,7 @@ from tests.control.world import centre, comes_to, job, until
 from clusterwright.control import fold, orders, views
 from clusterwright.control.records import JobState
 from clusterwright.engines import Attempt
+from clusterwright.sched import picture
 
 STEPS = st.lists(
     st.tuples(
@@ -56,7 +59,8 @@ def test_as_many_are_started_as_may_be_and_never_more(steps, tasks, at_once):
         wanted = sum(one.state is not JobState.HELD for one in drive.book.active.values())
         assert len(drive.book.state.running) == min(wanted, at_once or wanted)
     again = fold.book_of(drive.entries)
-    assert again.state.snapshot() == drive.book.state.snapshot()
+    kept, made = (replace(picture(one.state, 0.0), touched=()) for one in (again, drive.book))
+    assert kept == made
 
 
 def test_a_task_that_waits_for_the_others_says_so():

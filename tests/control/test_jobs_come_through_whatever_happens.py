@@ -1,5 +1,7 @@
 """The live loop over a world that fails: jobs run once, are never lost, and never run twice."""
 
+from dataclasses import replace
+
 import pytest
 from tests.control.world import (
     centre,
@@ -16,6 +18,7 @@ from clusterwright.control import fold, orders
 from clusterwright.engines import Attempt, End, Phase
 from clusterwright.errors import Conflict
 from clusterwright.model.jobspec import Retry
+from clusterwright.sched import picture
 
 
 @pytest.fixture
@@ -210,7 +213,12 @@ def test_the_journal_read_back_is_the_book(plane):
     comes_to(conductor, names[2], "RUNNING")
     with conductor.reading() as book:
         again = fold.book_of(conductor.journal.entries())
-        assert again.state.snapshot() == book.state.snapshot()
+        seen = [
+            # Reading runs no cycle, so it has nothing looked at yet.
+            replace(picture(one.state, 0.0), touched=())
+            for one in (again, book)
+        ]
+        assert seen[0] == seen[1]
         assert {n: r.state for n, r in again.jobs.items()} == {
             n: r.state for n, r in book.jobs.items()
         }

@@ -70,7 +70,9 @@ COMMANDS: Sequence[tuple[str, str, str]] = (
         "simulate",
         "Run the digital twin: a design under its demand, or nodes under a trace.",
         "clusterwright simulate build/design.yaml --demand centre.yaml --days 30\n"
-        "clusterwright simulate --nodes 20 --trace jobs.csv.gz --policy fifo --out run",
+        "clusterwright simulate --nodes 20 --trace jobs.csv.gz --policy fifo --out run\n"
+        "clusterwright simulate --nodes 20 --trace jobs.csv --reservations kept.csv\n"
+        'clusterwright simulate build --demand centre.yaml --power-cap "9 MW"',
     ),
     (
         "study",

@@ -8,8 +8,9 @@ from cyclopts import Parameter
 
 from clusterwright import documents, report, sched, twin
 from clusterwright.catalog import Catalog
-from clusterwright.cli import files, given, load
+from clusterwright.cli import files, given, load, waits
 from clusterwright.cli.common import Common, FileName
+from clusterwright.cli.limits import Limits
 from clusterwright.cli.output import Answer, emit, items_document
 from clusterwright.cli.physics import Physics
 from clusterwright.cli.progress import Progress
@@ -45,12 +46,14 @@ def simulate(
     failures: Literal["on", "off"] | None = None,
     hourly: Annotated[bool, Parameter(negative=())] = False,
     seed: int = 0,
+    when: Annotated[str | None, Parameter(name="--when")] = None,
     list_policies: Annotated[bool, Parameter(name="--list", negative=())] = False,
     out: Annotated[str | None, Parameter(name="--out")] = None,
     lang: str = "en",
     dry_run: Annotated[bool, Parameter(negative=())] = False,
     catalog: Annotated[str | None, Parameter(name="--catalog")] = None,
     physics: Physics | None = None,
+    limits: Limits | None = None,
     common: Common | None = None,
 ) -> int:
     """Run the digital twin: a design under its demand, or nodes under a trace.
@@ -97,6 +100,9 @@ def simulate(
         Price and carbon hour by hour, where the region has a series.
     seed
         Seed of all random streams.
+    when
+        Instead of a summary: stop then, such as 10d, and say of every job of the trace that waits
+        why, and by when it will start with a chance of 10, 50 and 90 %.
     list_policies
         Name the policies with their rules and stop.
     out
@@ -110,7 +116,7 @@ def simulate(
     """
     common = common or Common()
     report.check_language(lang)
-    physics = physics or Physics()
+    physics, limits = physics or Physics(), limits or Limits()
     if list_policies:
         rows = twin.describe_policies()
         emit(Answer(document=items_document("PolicyList", rows), rows=rows), common)
@@ -120,6 +126,9 @@ def simulate(
     progress = Progress(common)
     if days <= 0:
         msg = f"--days {days:g}: a run lasts longer than nothing"
+        raise UsageError(msg)
+    if when is not None and (trace is None or out is not None):
+        msg = "--when answers for the jobs of a --trace and writes no files: leave out --out"
         raise UsageError(msg)
     if design is not None and demand is not None:
         if trace is not None:
@@ -136,22 +145,29 @@ def simulate(
             failures=failures != "off",
             hourly=hourly,
             physics=physics,
+            limits=limits,
         )
     else:
         cluster, power = given.cluster(design, nodes, queues, gpus_per_node, catalog, hourly=hourly)
-        cluster = physics.cluster(cluster)
+        parts = load.the_catalog(catalog)
+        power = limits.power(power, parts)
+        cluster = limits.cluster(physics.cluster(cluster), power)
         keep, shared = queues is not None, setting.pooled
         jobs, dropped = given.jobs(trace, estimates, cluster, progress, keep=keep, shared=shared)
-        parts = load.the_catalog(catalog)
         setting = physics.setting(setting, parts, failures=failures == "on")
-        setting = physics.staged(setting, None)
+        setting = limits.deferred(physics.staged(setting, None), parts, None)
         if design is not None or (nodes is not None and queues is None):
             setting = replace(setting, pooled=True)
-        if sched.may_stop(how, lending=setting.pooled and bool(cluster.quotas)):
+        lending = setting.pooled and bool(cluster.quotas)
+        pauses = how.resize != "none" or setting.deferral is not None
+        if pauses or sched.may_stop(how, lending=lending):
             saving = given.Saving(checkpoint_every, checkpoint_cost, restart_cost)
             saves = given.checkpoints(saving, parts)
             jobs = tuple(saves.on(job) for job in jobs)
         speeds, jobs = physics.speeds(cluster, jobs, parts, None)
+        if when is not None:
+            emit(waits.answer(cluster, jobs, setting, speeds, when, progress), common)
+            return ExitCode.OK
         name = trace or ""
         played = _timed(name, cluster, jobs, setting, power, progress, speeds, dropped=dropped)
     if out is not None and not dry_run:
@@ -197,6 +213,7 @@ def run_design(
     failures: bool,
     hourly: bool,
     physics: Physics | None = None,
+    limits: Limits | None = None,
 ) -> Played:
     """Run a design under its demand.
 
@@ -217,11 +234,11 @@ def run_design(
         progress.say(f"left out, because no pool of the design takes them: {', '.join(left_out)}")
     horizon = days * SECONDS_PER_DAY
     jobs = twin.jobs_of(demand, design, parts, horizon_s=horizon, seed=setting.seed)
-    physics = physics or Physics()
+    physics, limits = physics or Physics(), limits or Limits()
     setting = physics.setting(replace(setting, horizon_s=horizon), parts, failures=failures)
-    setting = physics.staged(setting, design)
-    power = twin.power_of(design, parts, hourly=hourly)
-    cluster = physics.cluster(twin.cluster_of(design, parts))
+    setting = limits.deferred(physics.staged(setting, design), parts, design)
+    power = limits.power(twin.power_of(design, parts, hourly=hourly), parts)
+    cluster = limits.cluster(physics.cluster(twin.cluster_of(design, parts)), power)
     if physics.spares is not None:
         given.refuse_too_large(jobs, cluster, keep=True, shared=setting.pooled)
     speeds, jobs = physics.speeds(cluster, jobs, parts, design)

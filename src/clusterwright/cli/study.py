@@ -31,4 +31,10 @@ STUDIES: Sequence[tuple[str, str, str]] = (
         "clusterwright study tune jobs.csv --queues queues.csv --from 14d --out p.yaml\n"
         'clusterwright study tune jobs.csv --nodes 8 --from 7d --limit "p99_wait<=2d"',
     ),
+    (
+        "starts",
+        "Say how often waiting jobs started when they were foretold to start.",
+        "clusterwright study starts jobs.csv.gz --queues queues.csv --from 14d\n"
+        "clusterwright study starts jobs.csv --queues queues.csv --policy fair -o json",
+    ),
 )

@@ -20,6 +20,12 @@ from clusterwright.sched import State, policy_of
 Span = tuple[float, float | None]  # from when to when; no end while it lasts
 
 
+_BY_ADMIN = {
+    EventKind.HOLD: EventKind.HOLD_BY_ADMIN,
+    EventKind.RELEASE: EventKind.RELEASE_BY_ADMIN,
+}
+
+
 class Book:
     """What the journal comes to."""
 
@@ -53,6 +59,8 @@ class Book:
         """Return the event of the scheduler that an entry is."""
         kind = SCHEDULING[entry.kind]
         body = entry.body
+        if body.get("by") == "admin":
+            kind = _BY_ADMIN.get(kind, kind)
         return Event(
             time_s=entry.time_s - self.epoch_s,
             kind=kind,

@@ -167,8 +167,7 @@ def _closed(book: Book, entry: Entry, record: Record) -> None:
 
 
 def _held(book: Book, entry: Entry, record: Record) -> None:
-    if entry.body.get("by") == "admin":
-        book.state.gates[record.index] = Reason.HELD_BY_ADMIN
+    del book  # the scheduler's state has been told
     _become(record, JobState.HELD, entry)
 
 
@@ -248,8 +247,9 @@ def _carry_over(book: Book, before: State, now_s: float) -> None:
             book.state.remaining[index] = before.remaining[index]
         book.state.apply(Event(now_s, EventKind.SUBMIT, index))
         if record.state is JobState.HELD:
-            book.state.apply(Event(now_s, EventKind.HOLD, index))
-            book.state.gates[index] = before.gates[index]  # by its owner, or by an operator
+            admin = before.gates.get(index) is Reason.HELD_BY_ADMIN
+            kind = EventKind.HOLD_BY_ADMIN if admin else EventKind.HOLD
+            book.state.apply(Event(now_s, kind, index))
         elif book.state.gates.get(index) is Reason.HELD_BY_USER:  # as submitted; let go since
             book.state.apply(Event(now_s, EventKind.RELEASE, index))
         run = before.running.get(index)
@@ -319,10 +319,11 @@ def _note_checkpoint(book: Book, entry: Entry) -> None:
 
 
 def _note_progress(book: Book, entry: Entry) -> None:
-    record, _ = _found(book, entry)
+    record, one = _found(book, entry)
     record.step = entry.body.get("step", record.step)
-    record.tokens += entry.body.get("tokens", 0.0)
-    record.samples += entry.body.get("samples", 0.0)
+    for counts in (record, one):
+        counts.tokens += entry.body.get("tokens", 0.0)
+        counts.samples += entry.body.get("samples", 0.0)
     record.report_offset = entry.body.get("offset", record.report_offset)
 
 

@@ -39,6 +39,10 @@ def change_centre(book: Book, centre: Centre, now_s: float, who: str = "") -> li
         policy_of(centre.policy)
     else:
         checked(centre.policy)
+        if centre.policy.resize != "none":
+            message = f"{centre.policy.resize!r}: running jobs do not change their size here yet"
+            fault = Fault(path="policy.resize", message=message, remedy="write none")
+            raise InvalidInput([fault])
     if centre == book.centre and book.seq:
         return []
     queues = {one.queue for one in centre.queues} - {one.parent for one in centre.queues}
@@ -166,7 +170,8 @@ def release(book: Book, job: str, now_s: float, who: str, *, admin: bool = False
             msg = f"job {record.job_id} is held by an operator; ask one to release it"
             raise Conflict(msg)
         if gate in (Reason.HELD_BY_ADMIN, Reason.HELD_BY_USER):
-            entries.append(Entry(now_s, "release", record.job_id, who=who))
+            body = {"by": "admin"} if admin else {}
+            entries.append(Entry(now_s, "release", record.job_id, body=body, who=who))
     if not entries:
         msg = f"job {job} is not held"
         raise Conflict(msg)

@@ -97,6 +97,10 @@ class AttemptRecord:
     """Energy that it drew, where measured."""
     nodes: tuple[str, ...] = ()
     """Where it ran, in the order of ranks."""
+    tokens: float = 0.0
+    """Tokens that it reported."""
+    samples: float = 0.0
+    """Samples that it reported."""
 
     @property
     def is_over(self) -> bool:

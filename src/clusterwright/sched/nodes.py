@@ -242,7 +242,7 @@ class Pool:
         if self.cores is None or self.memory is None or not (ask.cores or ask.memory_bytes):
             return allowed
         count = max(1, -(-ask.units // max(1, ask.per_node or self.node_units)))
-        cores, memory = -(-ask.cores // count), ask.memory_bytes / count
+        cores, memory = -(-ask.cores // count), ask.memory_bytes // count
         found = 0
         for bit, (has, holds) in enumerate(zip(self.cores, self.memory, strict=True)):
             if has >= cores and (holds >= memory or not memory):
@@ -371,7 +371,8 @@ class Pool:
             return
         if not (ask.cores or ask.memory_bytes):
             return
-        cores, memory = -(-ask.cores // len(placed)), ask.memory_bytes / len(placed)
+        # Whole bytes add up to the same in every order, so what is given back is all there again.
+        cores, memory = -(-ask.cores // len(placed)), ask.memory_bytes // len(placed)
         for node, _ in placed:
             self.cores[node - self.first] += sign * cores
             self.memory[node - self.first] += sign * memory
