@@ -1,4 +1,4 @@
-"""The commands of jobs: submit, run, ps, why, cancel, hold, release, requeue, wait."""
+"""The commands of jobs: submit, run, ps, why, cancel, hold, release, requeue, renew, wait."""
 
 import contextlib
 import sys
@@ -273,6 +273,26 @@ def requeue(
     return _change("requeue", jobs, why, context, common)
 
 
+def renew(
+    *jobs: str,
+    why: str = "",
+    context: ContextName = None,
+    common: Common | None = None,
+) -> int:
+    """Let the leases of running sessions begin anew.
+
+    Parameters
+    ----------
+    jobs
+        Their ids.
+    why
+        Reason, for the audit.
+    context
+        Which centre is meant.
+    """
+    return _change("renew", jobs, why, context, common)
+
+
 def wait(
     *jobs: str,
     timeout: float | None = None,
@@ -316,7 +336,7 @@ def wait(
 
 
 def _change(
-    verb: Literal["cancel", "hold", "release", "requeue"],
+    verb: Literal["cancel", "hold", "release", "requeue", "renew"],
     jobs: Sequence[str],
     why: str,
     context: str | None,

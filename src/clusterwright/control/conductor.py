@@ -23,6 +23,7 @@ from clusterwright.control.carrier import Carrier, News, Work
 from clusterwright.control.clock import Clock
 from clusterwright.control.entries import Entry, Fact
 from clusterwright.control.journal import Journal, JournalUnwritable
+from clusterwright.control.records import AttemptRecord, Record
 from clusterwright.engines import Attempt, Engine, Observation
 from clusterwright.errors import ClusterwrightError, Conflict
 from clusterwright.sched import cycle
@@ -291,7 +292,20 @@ class Conductor:
         entries = watch.saved(book, self.places, mine, now_s)
         paths = {one: news.reports[one] for one in mine if one in news.reports}
         entries += watch.reported(book, paths, now_s)
-        return list(self._applied(entries))
+        entries = list(self._applied(entries))
+        if due:
+            ends = health.unused(book, news.seen.attempts, self._files_of, now_s)
+            entries += self._applied(ends)
+        return entries
+
+    def _files_of(self, record: Record, known: AttemptRecord) -> Iterator[Path]:
+        """Yield the files that an attempt writes into."""
+        ranks = len(known.shares) * record.spec.num_tasks_per_node
+        paths = [self.engine.report_path(known.attempt)]
+        for rank in range(ranks):
+            paths.append(self.engine.log_path(known.attempt, rank, "out"))
+            paths.append(self.engine.log_path(known.attempt, rank, "err"))
+        yield from (path for path in paths if path is not None)
 
     def _work(self, entries: list[Entry], now_s: float) -> Work | None:
         """Return what the engine must do; first launches are written down with the rest."""

@@ -305,7 +305,8 @@ def _note_ended(book: Book, entry: Entry) -> None:
     one.exit_codes = tuple(body.get("exit_codes", ()))
     one.cpu_s = body.get("cpu_s", 0.0)
     one.energy_j = body.get("energy_j")
-    if one.end is not End.COMPLETED and one.started_s is not None:
+    through = one.end is End.COMPLETED or one.stop == "completed"  # or its lease had passed
+    if not through and one.started_s is not None:
         saved_s = record.checkpoint_s or 0.0
         one.lost_s = max(0.0, one.ended_s - max(saved_s, one.started_s))
     book.live.pop(one.attempt, None)
@@ -325,6 +326,11 @@ def _note_progress(book: Book, entry: Entry) -> None:
         counts.tokens += entry.body.get("tokens", 0.0)
         counts.samples += entry.body.get("samples", 0.0)
     record.report_offset = entry.body.get("offset", record.report_offset)
+
+
+def _note_renewed(book: Book, entry: Entry) -> None:
+    _, one = _found(book, entry)
+    one.renewed_s = entry.time_s
 
 
 def _note_health(book: Book, entry: Entry) -> None:
@@ -420,4 +426,5 @@ _FACTS: Mapping[str, Callable[[Book, Entry], None]] = {
     Fact.AUDIT: _note_nothing,
     Fact.CLOCK: _note_nothing,
     Fact.HEALTH: _note_health,
+    Fact.RENEW: _note_renewed,
 }

@@ -75,6 +75,8 @@ class AttemptRecord:
     """Checkpoint that it goes on from; empty for a fresh start."""
     started_s: float | None = None
     """When its first task began."""
+    renewed_s: float | None = None
+    """When its lease was last renewed by word; absent for never."""
     silent_since_s: float | None = None
     """Its last report, once it has been silent for too long; absent while it has not."""
     released_s: float | None = None

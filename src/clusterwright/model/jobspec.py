@@ -132,7 +132,8 @@ class JobSpec:
     hold: bool = False
     """True when it is submitted on hold."""
     lease_s: Seconds | None = None
-    """For sessions: time without activity after which it is ended; absent for ordinary jobs."""
+    """For sessions: time without activity after which it is ended, as completed; absent for
+    ordinary jobs. What it writes into its logs or report is activity, and so is a renewal."""
     labels: Mapping[str, str] = field(default_factory=dict)
     """Words of the user's own, to filter by."""
 
@@ -233,6 +234,8 @@ def _counts(job: JobSpec) -> list[tuple[str, str, str]]:
         found.append(("min_nodes", f"{job.min_nodes} is out of range", "write 1 to `nodes`"))
     if job.time_limit_s is not None and job.time_limit_s <= 0:
         found.append(("time_limit", "is not above zero", "write a time, as 2h"))
+    if job.lease_s is not None and job.lease_s <= 0:
+        found.append(("lease", "is not above zero", "write a time, as 2h"))
     if job.mig_profile is not None and job.gpus_per_node_ratio:
         found.append(
             ("mig_profile", "stands beside gpus_per_node", "ask for a slice or whole accelerators")
