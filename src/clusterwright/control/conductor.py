@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from prometheus_client import Histogram
+from sqlalchemy.exc import SQLAlchemyError
 
 from clusterwright.control import carry, fold, health, observe, watch
 from clusterwright.control.book import Book
@@ -78,6 +79,7 @@ class Conductor:
         self.clock = Clock(self.book.time_s)
         self.lock = threading.RLock()
         self.deposed = False
+        self._stale = False  # the book holds what was not written down
         self.failure = ""  # why nothing can be written down; empty when all is well
         self.seen: Observation | None = None
         self.waiting: dict[Attempt, str] = {}
@@ -160,8 +162,16 @@ class Conductor:
 
     @contextlib.contextmanager
     def reading(self) -> Iterator[Book]:
-        """Give the book to a reader while nobody changes it."""
+        """Give the book to a reader while nobody changes it.
+
+        Raises
+        ------
+        JournalUnwritable
+            While the journal cannot be read, and so nobody knows what holds.
+        """
         with self.lock:
+            if self._stale:
+                raise JournalUnwritable(self.failure)
             yield self.book
 
     def listen(self, listener: Listener) -> Callable[[], None]:
@@ -178,6 +188,9 @@ class Conductor:
     def _run(self) -> None:
         while not self._stopping:
             asked, news = self._next()
+            if not self._read_again():
+                _refuse(asked, self.failure)
+                continue
             try:
                 with self.turns.time():
                     self._turn(asked, news)
@@ -357,12 +370,35 @@ class Conductor:
         """Forget what could not be written down: the journal alone counts."""
         self.failure = why
         _log.error("nothing was written down: %s", why)
-        for one in asked:
-            if not one.answer.done():
-                one.answer.set_exception(JournalUnwritable(f"{why}; nothing was changed"))
-        with self.lock:
-            self.book = fold.book_of(self.journal.entries())
-            self._wake_s = self.clock.now_s() + _IDLE_S
+        _refuse(asked, why)
+        self._stale = True
+        self._read_again()
+
+    def _read_again(self) -> bool:
+        """Make the book anew from the journal where it holds what was not written down.
+
+        Returns
+        -------
+        bool
+            False while the journal cannot be read; nothing is decided or shown meanwhile.
+        """
+        if not self._stale:
+            return True
+        try:
+            with self.lock:
+                self.book = fold.book_of(self.journal.entries())
+                self._wake_s = self.clock.now_s() + _IDLE_S
+                self._stale = False
+        except (ClusterwrightError, SQLAlchemyError) as error:
+            self.failure = f"the journal cannot be read: {error}".splitlines()[0]
+            return False
+        return True
+
+
+def _refuse(asked: Sequence[_Asked], why: str) -> None:
+    for one in asked:
+        if not one.answer.done():
+            one.answer.set_exception(JournalUnwritable(f"{why}; nothing was changed"))
 
 
 def _joined(older: News, newer: News) -> News:

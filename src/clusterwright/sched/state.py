@@ -107,6 +107,7 @@ class State:
         self._by_end = policy.backfill != "none"
         self.running: dict[int, Running] = {}
         self.promises: dict[str, tuple[int, float, int]] = {}
+        self.looked: dict[str, tuple[int, float, int, int]] = {}
         self.by_end: dict[str, list[tuple[float, int]]] = {}
         self.in_queue: dict[str, dict[int, None]] = {}
         self.gates: dict[int, Reason] = {}
@@ -284,7 +285,7 @@ class State:
                     self.accounts[name],
                     by_user=self.fair,
                     urgent=self.policy.patience_s is not None,
-                    by_shape=self.policy.backfill == "easy",
+                    depth=self.policy.backfill_depth if self.policy.backfill == "easy" else 0,
                 )
                 self.lines_of[pool.name].append(self.lines[name])
                 self.in_queue[name] = {}
@@ -304,7 +305,7 @@ class State:
             least = max(1, round(job.min_gpus_ratio))
         # On whole nodes the placement would do the same, and has a shorter way there.
         each = units // job.num_nodes if job.num_nodes else 0
-        if all(kind.size == each for kind in pool.kinds):
+        if each and all(kind.size == each for kind in pool.kinds):
             each = 0
         parts = (units, share, beside, memory, job.gpu_models, job.topology, least, each)
         found = self._shapes.get(parts)
