@@ -25,6 +25,7 @@ POLICIES = {
     "first come, first served": "fifo",
     "least remaining time, which interrupts": "srtf",
     "higher priority, which interrupts": "priority",
+    "first come, behind a shield of ten minutes": replace(FIFO, name="shield", shield_s=600.0),
     "EASY backfill": replace(FIFO, name="easy", backfill="easy"),
     "patience that ends, under backfill": replace(
         FIFO, name="patient", backfill="easy", patience_s=900.0
@@ -56,7 +57,7 @@ def _one(drive, what, which, pause):
     if what == "submit":
         queue, limit_s = ("prod", "lab")[which % 2], 300.0 * (1 + which)
         spec = job(gpus=1 + which % 4, nodes=1 + which % 2, queue=queue, time_limit_s=limit_s)
-        drive.submit(spec, pause)
+        drive.submit(replace(spec, priority=which % 3, preemptible=False), pause)
     elif what == "end" and book.state.running:
         runs = sorted(book.state.running)
         drive.end(book.order[runs[which % len(runs)]].job_id, after_s=pause)

@@ -151,7 +151,7 @@ class _Player:
         before = self.played[-1].seq if self.played else 0
         found = cycle(book.state, book.sched_s(time_s))
         self.wake_s = book.epoch_s + found.wake_s
-        made = []
+        made: list[Entry] = []
         for event in found.events:
             entry = book.entry(event)
             at = len(made)
