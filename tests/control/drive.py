@@ -23,6 +23,14 @@ class Drive:
         self.apply(made)
         return made
 
+    def rest(self, for_s):
+        """Let time pass; the scheduler looks whenever it asked to, as in the live loop."""
+        end_s = self.now_s + for_s
+        while self.now_s < self.wake_s < end_s:
+            self.now_s = self.wake_s + 1e-6
+            self.apply([])
+        self.now_s = end_s
+
     def apply(self, made):
         for entry in made:
             self._take(entry)

@@ -52,21 +52,22 @@ ORDERS = {
 
 def _one(drive, what, which, pause):
     """Let one thing happen; what cannot happen now lets time pass only."""
+    drive.rest(pause)
     book = drive.book
     node = book.node_names[which % len(book.node_names)]
     if what == "submit":
         queue, limit_s = ("prod", "lab")[which % 2], 300.0 * (1 + which)
         spec = job(gpus=1 + which % 4, nodes=1 + which % 2, queue=queue, time_limit_s=limit_s)
-        drive.submit(replace(spec, priority=which % 3, preemptible=False), pause)
+        drive.submit(replace(spec, priority=which % 3, preemptible=which != 1))
     elif what == "end" and book.state.running:
         runs = sorted(book.state.running)
-        drive.end(book.order[runs[which % len(runs)]].job_id, after_s=pause)
+        drive.end(book.order[runs[which % len(runs)]].job_id)
     elif what == "lose" and node not in book.down:
-        drive.lose(node, pause)
+        drive.lose(node)
     elif what == "back" and node in book.down:
-        drive.bring_back(node, pause)
+        drive.bring_back(node)
     else:
-        drive.do(lambda found, now: _ordered(found, what, which, now), pause)
+        drive.do(lambda found, now: _ordered(found, what, which, now))
 
 
 def _ordered(book, what, which, now):
@@ -96,6 +97,21 @@ def test_whatever_happened_the_same_is_decided_again(policy, steps):
     assert found.difference is None, found.text
     assert found.num_decisions == sum(map(is_decision, drive.entries))
     assert found.num_entries == len(drive.entries)
+
+
+def test_a_gang_on_a_drained_node_is_stopped_for_another_and_all_is_free_again():
+    drive = Drive(centre(nodes=3, policy="priority"))
+    first = drive.submit(replace(job(nodes=2), preemptible=True))
+    node = drive.book.jobs[first].current.shares[0].node
+    drive.do(lambda book, now: orders.drain(book, node, now, "ann", ""))
+    second = drive.submit(replace(job(nodes=2), priority=1))
+    assert str(drive.book.jobs[first].state) == "PREEMPTED"
+    assert node not in {share.node for share in drive.book.jobs[second].current.shares}
+    drive.end(second)
+    drive.do(lambda book, now: orders.undrain(book, node, now, "ann"))
+    (pool,) = drive.book.state.pools.values()
+    drive.end(first)
+    assert pool.free_units == 12
 
 
 def _three_starts():

@@ -234,9 +234,6 @@ def _end_span(spans: dict[str, list[Span]], name: str, time_s: float) -> None:
 
 
 def _carry_over(book: Book, before: State, now_s: float) -> None:
-    for names, kind in ((book.down, EventKind.NODE_FAIL), (book.drained, EventKind.DRAIN)):
-        for name in names:
-            book.state.apply(Event(now_s, kind, node=book.node_index[name]))
     for record in book.active.values():
         index = record.index
         if index in before.remaining:
@@ -260,6 +257,10 @@ def _carry_over(book: Book, before: State, now_s: float) -> None:
         event = Event(run.since_s, EventKind.START, index, -1, nodes, run.part)
         book.state.apply(event)
         _hand_over(book, current, nodes, run.part)
+    # Only now: what runs on a drained node goes on there.
+    for names, kind in ((book.down, EventKind.NODE_FAIL), (book.drained, EventKind.DRAIN)):
+        for name in names:
+            book.state.apply(Event(now_s, kind, node=book.node_index[name]))
 
 
 def _hand_over(
