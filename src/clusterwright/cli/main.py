@@ -217,6 +217,12 @@ COMMANDS: Sequence[tuple[str, str, str]] = (
         "clusterwright restore copy.sqlite --state-dir centre",
     ),
     (
+        "replay",
+        "Let the twin decide again what a centre's journal says was decided.",
+        "clusterwright replay journal-2026-11-25.sqlite\n"
+        "clusterwright replay --state-dir centre -o json",
+    ),
+    (
         "report",
         "Write the report of a design again, for example in another language.",
         "clusterwright report build/design.yaml --run month.json --out report.html\n"

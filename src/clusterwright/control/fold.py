@@ -237,9 +237,6 @@ def _end_span(spans: dict[str, list[Span]], name: str, time_s: float) -> None:
 
 
 def _carry_over(book: Book, before: State, now_s: float) -> None:
-    for names, kind in ((book.down, EventKind.NODE_FAIL), (book.drained, EventKind.DRAIN)):
-        for name in names:
-            book.state.apply(Event(now_s, kind, node=book.node_index[name]))
     # What runs goes first: it keeps its place within the bound of its array.
     for record in sorted(book.active.values(), key=lambda one: one.index not in before.running):
         index = record.index
@@ -266,6 +263,10 @@ def _carry_over(book: Book, before: State, now_s: float) -> None:
         event = Event(run.since_s, EventKind.START, index, -1, nodes, run.part)
         book.state.apply(event)
         _hand_over(book, current, nodes, run.part)
+    # Only now: what runs on a drained node goes on there.
+    for names, kind in ((book.down, EventKind.NODE_FAIL), (book.drained, EventKind.DRAIN)):
+        for name in names:
+            book.state.apply(Event(now_s, kind, node=book.node_index[name]))
 
 
 def _hand_over(
