@@ -241,7 +241,9 @@ def test_what_others_do_on_the_cluster_is_seen(bench):
     node = bench.engine.observe().nodes[3]
     assert (node.name, node.drained, node.reason) == ("n4", True, "by hand")
     bench.engine.undrain("n4")
-    assert not bench.engine.observe().nodes[3].drained
+    bench.cluster.until(  # Slurm takes it for silent until it has answered once more
+        lambda: not bench.engine.observe().nodes[3].drained, "the node is let back"
+    )
     bench.cluster.until(lambda: not bench.engine.observe().foreign, "the other's job is gone")
 
 
