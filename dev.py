@@ -68,9 +68,7 @@ PARTS: Mapping[str, Part] = {
     ),
     "slurm": Part(
         program="slurmctld",
-        packages=(
-            *("slurmctld", "slurmd", "slurm-client", "slurm-wlm-basic-plugins", "munge"),
-        ),
+        packages=(*("slurmctld", "slurmd", "slurm-client", "slurm-wlm-basic-plugins", "munge"),),
         purpose="jobs on a real Slurm of several nodes on this machine",
     ),
 }

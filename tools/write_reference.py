@@ -4,13 +4,17 @@ python tools/write_reference.py            write the pages
 python tools/write_reference.py --check    leave with 1 when a page is not what the code says
 """
 
+import ast
 import dataclasses
+import inspect
 import io
 import json
 import os
 import sys
+import textwrap
 from collections.abc import Iterable, Sequence
 from contextlib import redirect_stdout
+from itertools import pairwise
 from pathlib import Path
 
 from clusterwright import catalog, documents, sched, traces
@@ -18,11 +22,15 @@ from clusterwright.check import RULES
 from clusterwright.cli.catalog import KINDS, part_row
 from clusterwright.cli.explain import form_of
 from clusterwright.cli.main import COMMANDS, SUBCOMMANDS, run
+from clusterwright.control.api.app import openapi
+from clusterwright.control.entries import SCHEDULING, Fact
 from clusterwright.documents import FieldInfo
 from clusterwright.documents.describe import docstrings
+from clusterwright.model.centre import Centre
 from clusterwright.model.demand import Demand
 from clusterwright.model.design import Design
 from clusterwright.model.event import EventKind
+from clusterwright.model.jobspec import JobSpec
 from clusterwright.model.run import Run
 from clusterwright.report import chrome, run_tables
 from clusterwright.report.sections import month
@@ -40,6 +48,9 @@ def main(arguments: Sequence[str]) -> int:
     pages = {
         "cli.md": command_line(),
         "demand.md": fields_page("The demand file", Demand),
+        "job.md": fields_page("The job file", JobSpec),
+        "centre.md": fields_page("The file of a running centre", Centre),
+        "api.md": api(),
         "design.md": fields_page("The design file", Design),
         "simulation.md": fields_page("The answer of `simulate -o json`", Run),
         "run-files.md": run_files(),
@@ -49,6 +60,8 @@ def main(arguments: Sequence[str]) -> int:
         "rules/index.md": rules_index(),
         "schema/demand.schema.json": schema(Demand),
         "schema/design.schema.json": schema(Design),
+        "schema/job.schema.json": schema(JobSpec),
+        "schema/centre.schema.json": schema(Centre),
         "schema/simulation.schema.json": schema(Run),
         **{f"rules/{rule.rule_id}.md": rule_page(rule) for rule in RULES},
     }
@@ -227,6 +240,54 @@ def trace_formats() -> str:
     causes = [(f"`{cause.name}`", cause.value) for cause in traces.Cause]
     blocks.append(table(("cause", "meaning"), causes))
     return "\n".join(blocks)
+
+
+def api() -> str:
+    """Return the page of the HTTP API: its routes, its errors, and what its journal holds."""
+    rows = []
+    for path, methods in openapi()["paths"].items():
+        for method, operation in methods.items():
+            rows.append((f"`{method.upper()} {path}`", operation["description"].split("\n\n")[0]))
+    facts = [(f"`{one.value}`", docstring_of(Fact, one.name)) for one in Fact]
+    events = [
+        (f"`{name}`", docstring_of(EventKind, kind.name)) for name, kind in SCHEDULING.items()
+    ]
+    return "\n".join(
+        (
+            GENERATED,
+            "# HTTP API\n",
+            "Everything under `/api/v1` takes `Authorization: Bearer TOKEN`. The OpenAPI document "
+            "is at `/api/openapi.json`.\n",
+            table(("route", "what it does"), rows),
+            "",
+            "- Jobs and centres are sent as people write them, as JSON or with "
+            "`Content-Type: application/yaml`.",
+            "- An error is a problem (RFC 9457): `title`, `status`, `detail`, and `faults` with "
+            "the path, the place and the remedy of each.",
+            "- `Idempotency-Key` on a submission makes a repeated request count once. A job's "
+            "`ETag` may come back as `If-Match` on a change: 412 says that it has changed since.",
+            "- Streams are server-sent events; `Last-Event-ID` takes them up where they broke off.",
+            "- `traceparent` is taken up and handed back.",
+            "- What a token may not see looks as if it were not there (404).\n",
+            "## Events\n",
+            "`GET /api/v1/events` streams the entries of the journal. Scheduling events:\n",
+            table(("kind", "what happened"), events),
+            "",
+            "Facts beside them:\n",
+            table(("kind", "what it says"), facts),
+            "",
+        )
+    )
+
+
+def docstring_of(cls: type, name: str) -> str:
+    """Return the docstring under a member of an enumeration."""
+    tree = ast.parse(textwrap.dedent(inspect.getsource(cls)))
+    body = tree.body[0].body  # type: ignore[attr-defined]  # a class
+    for statement, after in pairwise(body):
+        if isinstance(statement, ast.Assign) and statement.targets[0].id == name:  # type: ignore[attr-defined]  # a name
+            return " ".join(after.value.value.split())  # type: ignore[attr-defined]  # a docstring
+    return ""
 
 
 def rules_index() -> str:

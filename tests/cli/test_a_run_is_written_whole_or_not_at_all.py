@@ -60,3 +60,26 @@ def test_nothing_is_half_written(tmp_path, simulate, monkeypatch, name):
     assert says in said.err
     assert said.out == ""
     assert [one.name for one in tmp_path.iterdir()] == ["trace.csv"]
+
+
+def test_a_cap_needs_the_draw_of_nodes_and_then_keeps_jobs_waiting(tmp_path, simulate):
+    code, said = simulate("--power-cap", "11 kW")
+    assert code == 2
+    assert "--node-power" in said.err
+    free = json.loads(simulate("--node-power", "10 kW")[1].out)
+    code, said = simulate("--node-power", "10 kW", "--power-cap", "14 kW", "--zone", "DE-LU")
+    capped = json.loads(said.out)
+    assert code == 0
+    assert capped["status"]["num_unfinished"] == 1  # twelve accelerators never fit under it
+    assert capped["status"]["avg_wait_s"] > free["status"]["avg_wait_s"]
+    assert free["status"]["cost_usd"] == 0 != capped["status"]["cost_usd"]
+    (tmp_path / "cap.csv").write_text("start_s,cap_w\n5,x\n")
+    code, said = simulate("--node-power", "10 kW", "--power-cap", str(tmp_path / "cap.csv"))
+    assert code == 2
+    assert "Begin at 0" in said.err
+    assert "no power" in said.err
+
+
+@pytest.mark.parametrize("words", [("--zone", "XX"), ("--series", "s.csv"), ("--from-day", "3")])
+def test_prices_of_no_zone_are_refused(simulate, words):
+    assert simulate("--node-power", "10 kW", *words)[0] == 2

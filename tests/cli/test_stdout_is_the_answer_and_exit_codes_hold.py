@@ -42,6 +42,7 @@ def asking(**changed):
 
 
 TRACE = "job_id,submit_s,duration_s,gpus\na,0,100,8\nb,5,50,4\n"
+STREAM = TRACE + "".join(f"{n},{n * 60},{n % 7 * 50},{1 + n % 8}\n" for n in range(1, 30))
 
 
 @pytest.fixture(scope="module")
@@ -49,6 +50,7 @@ def files(tmp_path_factory):
     folder = tmp_path_factory.mktemp("cli")
     (folder / "fabrics.csv").write_text(FABRICS)
     (folder / "trace.csv").write_text(TRACE)
+    (folder / "stream.csv").write_text(STREAM)
     (folder / "runs.csv").write_text(RUNS)
     (folder / "encoders.csv").write_text(ENCODERS)
     for name, demand in (("before", WORKED), ("after", UNIVERSITY)):
@@ -83,6 +85,10 @@ def commands(files):
             *("study", "energy", str(files / "before"), "--demand", WORKED, "--days", "15"),
             *("--zones", "DE-LU"),
         ],
+        "study tune": [
+            *("study", "tune", str(files / "stream.csv"), "--nodes", "1", "--from", "20min"),
+            *("--windows", "1", "--budget", "3", "--against", "smallest"),
+        ],
         "simulate into files": [
             *("simulate", "--nodes", "2", "--trace", str(files / "trace.csv")),
             *("--out", str(files / "run")),
@@ -98,7 +104,7 @@ def commands(files):
         "catalog encoder": ["catalog", "encoders", "resnet-50"],
         "catalog one": ["catalog", "accelerators", "H100"],
         "doctor": ["doctor"],
-        "demo": ["demo", "--out", str(files / "demo")],
+        "demo": ["demo", "--out", str(files / "demo"), "--no-live"],
     }
 
 

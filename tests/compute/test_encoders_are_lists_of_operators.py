@@ -74,7 +74,7 @@ MEASURED = [
     ("V100", "amp", "mxnet-2020", 16, 256, 21484),
 ]
 MISSES = [
-    # Products in TF32 take the reach of 16-bit ones; 26 and 30 % too fast with today's factors.
+    # Products in TF32 take the reach of 16-bit ones; 25 and 29 % too fast with today's factors.
     ("A100-80GB", "tf32", "pytorch-ddp-2021", 1, 256, 938),
     ("A100-80GB", "tf32", "pytorch-ddp-2021", 8, 256, 7248),
     # Fused norms are taken at the traffic of hand-fused language models, which is too little here.
@@ -84,7 +84,7 @@ MISSES = [
     # Without tensor cores: no factor was ever calibrated on 32-bit products of that part.
     ("V100", "fp32", "mxnet-2020", 1, 128, 417),
 ]
-TOLERANCE = 0.25  # nothing was fitted to an encoder; errors of the rows above are -9 to +16 %
+TOLERANCE = 0.22  # nothing was fitted to an encoder; errors of MEASURED are -9 to +20 %
 
 
 def predicted(gpu, precision, software, gpus, batch):
@@ -107,7 +107,7 @@ def test_resnet_trains_as_fast_as_published(gpu, precision, software, gpus, batc
 
 
 @pytest.mark.xfail(
-    reason="known misses: 35 % too slow to 65 % too fast; why is said above", strict=True
+    reason="known misses: 34 % too slow to 69 % too fast; why is said above", strict=True
 )
 @pytest.mark.parametrize(("gpu", "precision", "software", "gpus", "batch", "images"), MISSES)
 def test_resnet_where_the_model_is_wrong(gpu, precision, software, gpus, batch, images):

@@ -144,7 +144,8 @@ def test_a_machine_that_its_owner_calls_slower_is_taken_as_slower():
     early = answer(source="bigscience", notes="taken on 02-21", software="")
     assert "times 1.03" in early["reason"]
     assert "times 1.03" not in late["reason"]
-    assert early["predicted_step_time_s"] > 1.02 * late["predicted_step_time_s"]
+    # Kernels are slower, messages and the gaps that the host leaves are not.
+    assert early["predicted_step_time_s"] > 1.01 * late["predicted_step_time_s"]
 
 
 def test_counts_beyond_what_was_checked_widen_the_error_bar():

@@ -93,10 +93,6 @@ def test_first_choices_of_the_shipped_factors_lose_3_percent_at_most(seen):
 
 
 @pytest.mark.slow
-@pytest.mark.xfail(
-    reason="5.5 %: the BLOOM trials are predicted 8 % too fast, mixtures of experts scatter; "
-    "5.03 % without the trials"
-)
 def test_the_median_error_of_families_left_out_is_5_percent_at_most(seen):
     assert seen.errors("all", seen.done.held_out).median_fraction <= writer.MEDIAN
 
@@ -108,7 +104,8 @@ def test_the_mean_error_of_families_left_out_is_8_percent_at_most(seen):
 
 @pytest.mark.slow
 @pytest.mark.xfail(
-    reason="3.04 %: two sets of vtrain_multi lose 11 and 13 %, eight of twelve under 2 %"
+    reason="3.04 %: two sets of vtrain_multi lose 11 and 13 %, eight of twelve under 2 %; in one "
+    "of the two the first two choices are predicted 0.2 % apart and were measured 13 % apart"
 )
 def test_first_choices_with_the_family_left_out_lose_3_percent_at_most(seen):
     assert seen.loss(seen.done.held_out) <= writer.CHOICE

@@ -1,9 +1,9 @@
 """405B parameters on 15.6T tokens took 30.84 M H100-hours (Llama 3.1 model card).
 
-The plan counts on today's software, which is faster than what the run had in early 2024: 14 % fewer
+The plan counts on today's software, which is faster than what the run had in early 2024: 13 % fewer
 hours. Short benchmark runs of the same model on up to 2,048 H100 are among the rows that factors
 are fitted to, the real campaign on 16,384 is not. One test fits without any row of that model, and
-asks for the software of the run's own year; with today's it misses by 15.6 %.
+asks for the software of the run's own year; with today's it misses by 13.4 %.
 """
 
 import csv

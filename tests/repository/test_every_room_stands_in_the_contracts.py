@@ -8,7 +8,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "src" / "clusterwright"
-IMPURE = frozenset({"engines", "study", "report", "traces", "control", "cli", "console"})
+IMPURE = frozenset({"engines", "study", "report", "traces", "control", "client", "cli", "console"})
 """Rooms that gather facts or carry decisions out; all others take values and return values."""
 
 

@@ -2,43 +2,20 @@
 
 import math
 
-import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from clusterwright.errors import UsageError
-from clusterwright.sched.powercap import PoweredNodes, Start, busy_quanta, over_cap
+from clusterwright.model.cluster import Cluster, NodeGroup
+from clusterwright.model.event import Event, EventKind
+from clusterwright.model.job import Job, Reason
+from clusterwright.model.power import PowerCap
+from clusterwright.sched import POLICIES, State, cycle, why
+from clusterwright.sched.powercap import PoweredNodes
 from clusterwright.sched.sleep import SleepingNode, sleeps_after_s
 
-NODES = PoweredNodes(num_nodes=10, quanta_per_node=8, idle_w=3000, busy_w=9000)
 NODE = SleepingNode(idle_w=3000, asleep_w=200, wake_s=600, wake_w=4000)
-
-
-@given(st.lists(st.floats(0, 200e3), min_size=1, max_size=48), st.floats(0, 20e3))
-def test_what_may_be_busy_draws_no_more_than_the_cap(cap, other):
-    allowed = busy_quanta(np.array(cap), NODES, other_w=other)
-    draw = other + NODES.num_nodes * NODES.idle_w + allowed * NODES.quantum_w
-    assert ((draw <= np.array(cap) + 1e-3) | (allowed == 0)).all()
-    one_more = draw + NODES.quantum_w
-    assert ((one_more > np.array(cap) - 1e-3) | (allowed == NODES.quanta)).all()
-
-
-@given(
-    st.lists(st.tuples(st.integers(1, 40), st.floats(0.1, 30)), max_size=8),
-    st.lists(st.integers(0, 80), min_size=1, max_size=24),
-)
-def test_starts_under_a_cap_stay_under_it_and_only_those_that_do_not_fit_wait(jobs, room):
-    allowed = np.array(room)
-    starts = [Start(num_quanta=count, hours_ratio=hours) for count, hours in jobs]
-    waits = over_cap(starts, np.zeros_like(allowed), allowed)
-    used = np.zeros_like(allowed)
-    for start, waiting in zip(starts, waits, strict=True):
-        hours = slice(0, max(1, math.ceil(start.hours_ratio)))
-        fits = (used[hours] + start.num_quanta <= allowed[hours]).all()
-        assert fits != waiting
-        used[hours] += start.num_quanta * (not waiting)
-    assert (used <= allowed).all()
 
 
 @given(st.floats(0, 1e5))
@@ -67,8 +44,6 @@ def test_a_decided_pause_is_slept_through_at_once():
         lambda: SleepingNode(idle_w=1, asleep_w=1, wake_s=1, wake_w=1),
         lambda: SleepingNode(idle_w=2, asleep_w=1, wake_s=-1, wake_w=1),
         lambda: sleeps_after_s(NODE, expected_idle_s=1, distrust_fraction=2),
-        lambda: busy_quanta(np.array([np.nan]), NODES, other_w=0),
-        lambda: over_cap([], np.zeros(2, dtype=int), np.zeros(3, dtype=int)),
     ],
 )
 def test_what_makes_no_sense_is_refused(wrong):
@@ -85,3 +60,22 @@ def _spent(idle_s, after_s):
 
 def _least(idle_s):
     return min(_spent(idle_s, math.inf), _spent(idle_s, 0.0))
+
+
+def test_a_job_that_lacks_power_is_told_how_much():
+    cap = PowerCap(since_s=(0.0,), cap_w=(14e3,), idle_fraction=0.3, busy_fraction=0.8)
+    group = NodeGroup(queue="q", num_nodes=2, gpus_per_node=8, node_power_w=10e3)
+    jobs = tuple(
+        Job(job_id=name, queue="q", submit_s=0.0, duration_s=100.0, num_gpus_ratio=8.0)
+        for name in "ab"
+    )
+    state = State(Cluster(groups=(group,), power_cap=cap), jobs, POLICIES["fifo"])
+    for index in range(2):
+        state.apply(Event(0.0, EventKind.SUBMIT, index))
+    assert [event.job for event in cycle(state, 0.0).events] == [0]
+    blocked = why(state, 1)
+    assert blocked.reason is Reason.POWER_CAP
+    assert blocked.message == (
+        "would draw 5 kW more until 100 s, 3 kW of the cap are to be had all that time; "
+        "now 11 kW of 14 kW are drawn"
+    )

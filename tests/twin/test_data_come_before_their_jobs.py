@@ -139,8 +139,8 @@ def test_the_log_of_a_staged_run_played_back_gives_the_same_state():
     state = State(CLUSTER, outcome.jobs, POLICIES["fifo"], staged=True)
     for event in outcome.log.events():
         state.apply(event)
-    assert not state.snapshot().running
-    assert not state.snapshot().waiting
+    assert not state.running
+    assert not state.num_waiting()
     again = starts(jobs, hot=4 * TB)[1]
     assert again.log.to_bytes() == outcome.log.to_bytes()
     assert all(not math.isnan(record.end_s) for record in outcome.records)

@@ -194,7 +194,7 @@ def main() -> int:
         mean = gang.mean(np.concatenate((gradient, [own_loss, float(bool(warned))])))
         model.learn(mean[:-2])
         loss, leaving = float(mean[-2]), mean[-1] > 0
-        facts = {"step": step, "samples": step * options.batch * world, "loss": loss}
+        facts = {"step": step, "samples": options.batch * world, "loss": loss}
         if rank == 0 and (leaving or step % options.every == 0 or step == options.steps):
             facts["checkpoint_s"] = save(checkpoints, model, step, loss)
         if rank == 0:

@@ -1,11 +1,12 @@
 """`clusterwright demo`: the main job from end to end."""
 
+import json
 from typing import Annotated
 
 from cyclopts import Parameter
 
 from clusterwright import documents, plan, report, sched, twin
-from clusterwright.cli import examples, files, load
+from clusterwright.cli import demo_live, examples, files, load
 from clusterwright.cli.common import Common
 from clusterwright.cli.output import Answer, emit
 from clusterwright.cli.progress import Progress
@@ -22,10 +23,11 @@ def demo(
     out: Annotated[str, Parameter(name="--out")] = "demo-out",
     lang: str = "en",
     seed: int = 0,
+    live: bool = True,
     dry_run: Annotated[bool, Parameter(negative=())] = False,
     common: Common | None = None,
 ) -> int:
-    """Plan the worked case, run its month in the twin and show the report.
+    """Plan the worked case, run its month in the twin, then run a real gang and kill a node.
 
     Parameters
     ----------
@@ -35,8 +37,10 @@ def demo(
         Language of summary and report: en or zh.
     seed
         Seed of the month.
+    live
+        Start a control plane over emulated servers of the design, and run a training on it.
     dry_run
-        Plan and run in full, write nothing.
+        Plan and run in full, write nothing; no control plane is started.
     """
     common = common or Common()
     progress = Progress(common)
@@ -72,6 +76,10 @@ def demo(
                 },
             )
         where = f"Report: {(written / 'report.html').resolve().as_uri()}"
-    text = report.summary(design, run, lang=language)
-    emit(Answer(document=documents.as_dict(design), text=f"{text}\n\n{where}"), common)
+    text = f"{report.summary(design, run, lang=language)}\n\n{where}"
+    if live and not dry_run:
+        shown = demo_live.run(design, parts, progress)
+        (written / "live.json").write_text(json.dumps(shown.document(), indent=2) + "\n")
+        text += f"\n\n{shown.text()}"
+    emit(Answer(document=documents.as_dict(design), text=text), common)
     return ExitCode.OK if design.status.feasible else ExitCode.NO

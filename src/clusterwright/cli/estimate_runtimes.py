@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Literal
 
 from clusterwright import learn
 from clusterwright.cli import files, learned
@@ -11,10 +10,9 @@ from clusterwright.cli.common import Common
 from clusterwright.cli.output import Answer, csv_text, emit, items_document
 from clusterwright.cli.progress import Progress
 from clusterwright.errors import UsageError
-from clusterwright.learn import Outlook, Past, Score
+from clusterwright.learn import GUESSES, Guess, Outlook, Past, Score
 from clusterwright.model.job import Job
 
-Guess = Literal["order", "mean", "p50", "p90"]
 _SHOWN = ("job_id", "est_duration_s", "p50_s", "p90_s", "mean_s", "duration_s")
 
 
@@ -74,12 +72,7 @@ def _online(found: learned.Split) -> Sequence[tuple[Job, Outlook]]:
 
 
 def _row(job: Job, outlook: Outlook, guess: Guess) -> dict[str, object]:
-    told = {
-        "order": learn.order_value_s(outlook),
-        "mean": outlook.mean_s(),
-        "p50": outlook.quantile_s(0.5),
-        "p90": outlook.quantile_s(0.9),
-    }
+    told = {name: tell(outlook) for name, tell in GUESSES.items()}
     return {
         "job_id": job.job_id,
         "est_duration_s": round(told[guess], 3),

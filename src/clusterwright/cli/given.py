@@ -1,13 +1,17 @@
 """The nodes and the jobs that `simulate` is given: a design, tables of nodes, a trace."""
 
 from dataclasses import dataclass, replace
+from typing import get_args
 
-from clusterwright import traces, twin, units
+from clusterwright import documents, sched, traces, twin, units
+from clusterwright.catalog import Catalog
 from clusterwright.cli import files, load
 from clusterwright.cli.progress import Progress
-from clusterwright.errors import Fault, UsageError
+from clusterwright.errors import Fault, UnknownName, UsageError
 from clusterwright.model.cluster import Cluster, NodeGroup
 from clusterwright.model.job import Job
+from clusterwright.model.policy import Backfill, Policy
+from clusterwright.study.bench import Checkpoints
 from clusterwright.twin import Power
 from clusterwright.units import Seconds
 
@@ -26,32 +30,44 @@ class Saving:
     """Time that a stopped job needs to go on."""
 
 
-def stoppable(jobs: tuple[Job, ...], saving: Saving, catalog: str | None) -> tuple[Job, ...]:
-    """Return jobs that others may stop, with the checkpoints that the options give them.
+def policy(name: str, backfill: str | None = None, placement: str | None = None) -> Policy:
+    """Return the policy of a name or a file, with what the options say in place of its own.
+
+    Raises
+    ------
+    UnknownName
+        If there is no such policy, backfill or placement.
+    InvalidInput
+        With every fault of a file.
+    """
+    if name.endswith((".yaml", ".yml", ".json")) or name == "-":
+        found = documents.read(files.read_bytes(name), Policy, file=name)
+        sched.checked(found, file=name)
+    else:
+        found = sched.policy_of(name)
+    if backfill is not None and backfill not in get_args(Backfill):
+        raise UnknownName.of("backfill", backfill, get_args(Backfill))
+    if placement is not None:
+        sched.placement_of(placement)
+    return sched.with_changes(found, backfill=backfill, placement=placement)
+
+
+def checkpoints(saving: Saving, parts: Catalog) -> Checkpoints:
+    """Return how jobs of a trace save their work, by the options and else by the catalogue.
 
     Raises
     ------
     UsageError
         If an option is no time.
     """
-    parts = load.the_catalog(catalog)
-    given = {"every": saving.every, "cost": saving.cost, "restart": saving.restart}
+    told = {"every": saving.every, "cost": saving.cost, "restart": saving.restart}
     lasts = {
         name: parts.default(f"trace.checkpoint_{name}", Seconds)
         if text is None
         else units.parse(text, Seconds)
-        for name, text in given.items()
+        for name, text in told.items()
     }
-    return tuple(
-        replace(
-            job,
-            preemptible=True,
-            checkpoint_interval_s=lasts["every"] or None,
-            checkpoint_stall_s=lasts["cost"],
-            restart_s=lasts["restart"],
-        )
-        for job in jobs
-    )
+    return Checkpoints(every_s=lasts["every"], cost_s=lasts["cost"], restart_s=lasts["restart"])
 
 
 def cluster(
@@ -137,6 +153,38 @@ def jobs(
     if estimates is not None:
         taken = traces.read_estimates(files.read_bytes(estimates), taken, file=estimates)
     return taken, len(dropped)
+
+
+def fitting(
+    jobs: tuple[Job, ...], cluster: Cluster, progress: Progress, *, shared: bool
+) -> tuple[Job, ...]:
+    """Return the jobs that their queue can hold; the others would block it for ever.
+
+    With `shared` a queue may use the nodes of all.
+
+    Raises
+    ------
+    UsageError
+        If there is none.
+    """
+    room = dict.fromkeys(cluster.queues, 0)
+    for group in cluster.groups:
+        room[group.queue] += group.num_nodes * group.quanta
+    if shared:
+        room = {
+            queue: sum(room.values())
+            for queue in (*room, *(quota.queue for quota in cluster.quotas))
+        }
+    kept = tuple(job for job in jobs if job.quanta <= room.get(job.queue, 0))
+    if len(kept) < len(jobs):
+        progress.say(
+            f"{len(jobs) - len(kept):,} of {len(jobs):,} jobs left out: their queue has no nodes, "
+            "or not enough for them"
+        )
+    if not kept:
+        msg = "no job of the trace is in a queue with nodes; look at the names in --queues"
+        raise UsageError(msg)
+    return kept
 
 
 def refuse_too_large(jobs: tuple[Job, ...], cluster: Cluster, *, keep: bool, shared: bool) -> None:

@@ -70,7 +70,9 @@ COMMANDS: Sequence[tuple[str, str, str]] = (
         "simulate",
         "Run the digital twin: a design under its demand, or nodes under a trace.",
         "clusterwright simulate build/design.yaml --demand centre.yaml --days 30\n"
-        "clusterwright simulate --nodes 20 --trace jobs.csv.gz --policy fifo --out run",
+        "clusterwright simulate --nodes 20 --trace jobs.csv.gz --policy fifo --out run\n"
+        "clusterwright simulate --nodes 20 --trace jobs.csv --reservations kept.csv\n"
+        'clusterwright simulate build --demand centre.yaml --power-cap "9 MW"',
     ),
     (
         "study",
@@ -84,6 +86,130 @@ COMMANDS: Sequence[tuple[str, str, str]] = (
         "sacct -a -D -P --format=ALL | clusterwright trace convert - --out jobs.csv.gz\n"
         "clusterwright trace show jobs.csv.gz\n"
         "clusterwright trace generate --like jobs.csv.gz --scale 2 --out twice.csv.gz",
+    ),
+    (
+        "up",
+        "Start the control plane of a centre on this machine.",
+        "clusterwright up\n"
+        "clusterwright up --nodes 4 --gpus-per-node 8\n"
+        "clusterwright up -f centre-run.yaml --listen 127.0.0.1:8787",
+    ),
+    (
+        "down",
+        "End the control plane; jobs go on and are found again.",
+        "clusterwright down\nclusterwright down --jobs",
+    ),
+    (
+        "submit",
+        "Submit a job: a job.yaml, or an sbatch script as it stands.",
+        "clusterwright submit job.yaml\n"
+        "clusterwright submit job.yaml --set nodes=4 --dry-run\n"
+        "clusterwright submit train.sbatch -o name",
+    ),
+    (
+        "run",
+        "Submit a job, follow it, and leave with 0 if it completed.",
+        "clusterwright run job.yaml\nclusterwright run job.yaml --rank 3",
+    ),
+    (
+        "ps",
+        "List jobs: state, where they run, why they wait.",
+        "clusterwright ps\nclusterwright ps --all --owner ann -o json",
+    ),
+    (
+        "why",
+        "Say why a job is where it is: one dominant reason, with its evidence.",
+        "clusterwright why 17\nclusterwright why 17 -o json | jq .spec.reason",
+    ),
+    (
+        "logs",
+        "Print, or follow, what a rank of a job writes.",
+        "clusterwright logs 17 --follow\nclusterwright logs 17 --rank 3 --stream err --tail 50",
+    ),
+    (
+        "events",
+        "List what has happened to a job, or follow the centre.",
+        "clusterwright events 17\nclusterwright events --follow -o jsonl",
+    ),
+    (
+        "cancel",
+        "Take jobs back, whether they wait or run.",
+        'clusterwright cancel 17\nclusterwright cancel 17 18 --why "wrong data"',
+    ),
+    (
+        "hold",
+        "Hold jobs that wait.",
+        'clusterwright hold 17\nclusterwright hold 17 18 --why "wait for the new data"',
+    ),
+    (
+        "release",
+        "Let held jobs go on waiting.",
+        "clusterwright release 17\nclusterwright release 17 18",
+    ),
+    (
+        "requeue",
+        "Stop running jobs after their warning, and queue them again.",
+        'clusterwright requeue 17\nclusterwright requeue 17 --why "move it off n3"',
+    ),
+    (
+        "wait",
+        "Wait until jobs are through.",
+        "clusterwright wait 17\nclusterwright wait 17 18 --timeout 600",
+    ),
+    (
+        "nodes",
+        "List the nodes: state, what is used, who runs there.",
+        "clusterwright nodes\nclusterwright nodes -o json",
+    ),
+    (
+        "drain",
+        "Let no new work on a node.",
+        'clusterwright drain n3 --why "new cooling"\nclusterwright drain n3 --dry-run',
+    ),
+    (
+        "undrain",
+        "Let work on a node again.",
+        "clusterwright undrain n3\nclusterwright undrain n3 --dry-run",
+    ),
+    (
+        "queues",
+        "List the queues: what each is owed, allowed, and uses.",
+        "clusterwright queues\nclusterwright queues -o json",
+    ),
+    (
+        "top",
+        "Show nodes, queues and jobs, again and again.",
+        "clusterwright top\nclusterwright top --once -o json",
+    ),
+    (
+        "cost",
+        "Say who held what and what it cost, down to the bill.",
+        "clusterwright cost --by queue\n"
+        "clusterwright cost --by job --since 2026-11-01T00:00:00Z --focus > bill.csv",
+    ),
+    (
+        "energy",
+        "Say who drew how much energy and emitted how much carbon.",
+        "clusterwright energy\nclusterwright energy --by owner -o json",
+    ),
+    (
+        "token",
+        "Hand out, list and revoke tokens.",
+        "clusterwright token add ann --role user --project vision\n"
+        'clusterwright token add ci --project vision --expires "30 days"\n'
+        "clusterwright token revoke ann",
+    ),
+    (
+        "backup",
+        "Copy the journal into a new file, checked entry by entry.",
+        "clusterwright backup journal-2026-11-25.sqlite\n"
+        "clusterwright backup copy.sqlite --state-dir centre",
+    ),
+    (
+        "restore",
+        "Write a backup into an empty journal.",
+        "clusterwright restore journal-2026-11-25.sqlite\n"
+        "clusterwright restore copy.sqlite --state-dir centre",
     ),
     (
         "report",
@@ -110,8 +236,8 @@ COMMANDS: Sequence[tuple[str, str, str]] = (
     ),
     (
         "demo",
-        "Plan the worked case, run its month in the twin and show the report.",
-        "clusterwright demo\nclusterwright demo --out demo-out -q",
+        "Plan the worked case, prove it in the twin, then run a real gang and kill a node.",
+        "clusterwright demo\nclusterwright demo --out demo-out --no-live -q",
     ),
     (
         "completion",
@@ -146,6 +272,18 @@ SUBCOMMANDS: Mapping[str, Sequence[tuple[str, str, str]]] = {
 }
 
 
+_TOGETHER: Mapping[str, str] = {
+    # name of the command: the module that it shares with others
+    **dict.fromkeys(("up", "down"), "serve"),
+    **dict.fromkeys(("submit", "run", "ps", "why", "cancel"), "jobs"),
+    **dict.fromkeys(("hold", "release", "requeue", "wait"), "jobs"),
+    **dict.fromkeys(("logs", "events"), "follow"),
+    **dict.fromkeys(("nodes", "drain", "undrain", "queues"), "centre"),
+    **dict.fromkeys(("top", "cost", "energy"), "money"),
+    **dict.fromkeys(("token", "backup", "restore"), "centre"),
+}
+
+
 def build_app() -> App:
     """Return the command line with every command named and none loaded."""
     app = App(
@@ -162,7 +300,8 @@ def build_app() -> App:
     )
     for name, help_text, examples in COMMANDS:
         if name not in SUBCOMMANDS:
-            _add(app, f"clusterwright.cli.{name}:{name}", name, help_text, examples)
+            module = _TOGETHER.get(name, name)
+            _add(app, f"clusterwright.cli.{module}:{name}", name, help_text, examples)
             continue
         group = App(name=name, help=help_text, help_epilogue=_examples(examples))
         for verb, verb_help, verb_examples in SUBCOMMANDS[name]:

@@ -2,23 +2,23 @@
 
 import time
 from dataclasses import asdict, replace
-from typing import Annotated, Literal, NamedTuple, get_args
+from typing import Annotated, Literal, NamedTuple
 
 from cyclopts import Parameter
 
 from clusterwright import documents, report, sched, twin
 from clusterwright.catalog import Catalog
-from clusterwright.cli import files, given, load
+from clusterwright.cli import files, given, load, waits
 from clusterwright.cli.common import Common, FileName
+from clusterwright.cli.limits import Limits
 from clusterwright.cli.output import Answer, emit, items_document
 from clusterwright.cli.physics import Physics
 from clusterwright.cli.progress import Progress
-from clusterwright.errors import ExitCode, UnknownName, UsageError
+from clusterwright.errors import ExitCode, UsageError
 from clusterwright.model.cluster import Cluster
 from clusterwright.model.demand import Demand
 from clusterwright.model.design import Design
 from clusterwright.model.job import Job
-from clusterwright.model.policy import Backfill, Policy
 from clusterwright.model.run import Run
 from clusterwright.twin import Outcome, Power, Setting, Speeds
 from clusterwright.units import SECONDS_PER_DAY
@@ -46,12 +46,14 @@ def simulate(
     failures: Literal["on", "off"] | None = None,
     hourly: Annotated[bool, Parameter(negative=())] = False,
     seed: int = 0,
+    when: Annotated[str | None, Parameter(name="--when")] = None,
     list_policies: Annotated[bool, Parameter(name="--list", negative=())] = False,
     out: Annotated[str | None, Parameter(name="--out")] = None,
     lang: str = "en",
     dry_run: Annotated[bool, Parameter(negative=())] = False,
     catalog: Annotated[str | None, Parameter(name="--catalog")] = None,
     physics: Physics | None = None,
+    limits: Limits | None = None,
     common: Common | None = None,
 ) -> int:
     """Run the digital twin: a design under its demand, or nodes under a trace.
@@ -98,6 +100,9 @@ def simulate(
         Price and carbon hour by hour, where the region has a series.
     seed
         Seed of all random streams.
+    when
+        Instead of a summary: stop then, such as 10d, and say of every job of the trace that waits
+        why, and by when it will start with a chance of 10, 50 and 90 %.
     list_policies
         Name the policies with their rules and stop.
     out
@@ -111,16 +116,19 @@ def simulate(
     """
     common = common or Common()
     report.check_language(lang)
-    physics = physics or Physics()
+    physics, limits = physics or Physics(), limits or Limits()
     if list_policies:
         rows = twin.describe_policies()
         emit(Answer(document=items_document("PolicyList", rows), rows=rows), common)
         return ExitCode.OK
-    how = _policy(policy, backfill, placement)
+    how = given.policy(policy, backfill, placement)
     setting = Setting(policy=how, pooled=borrowing == "on", seed=seed)
     progress = Progress(common)
     if days <= 0:
         msg = f"--days {days:g}: a run lasts longer than nothing"
+        raise UsageError(msg)
+    if when is not None and (trace is None or out is not None):
+        msg = "--when answers for the jobs of a --trace and writes no files: leave out --out"
         raise UsageError(msg)
     if design is not None and demand is not None:
         if trace is not None:
@@ -137,25 +145,29 @@ def simulate(
             failures=failures != "off",
             hourly=hourly,
             physics=physics,
+            limits=limits,
         )
     else:
         cluster, power = given.cluster(design, nodes, queues, gpus_per_node, catalog, hourly=hourly)
-        cluster = physics.cluster(cluster)
+        parts = load.the_catalog(catalog)
+        power = limits.power(power, parts)
+        cluster = limits.cluster(physics.cluster(cluster), power)
         keep, shared = queues is not None, setting.pooled
         jobs, dropped = given.jobs(trace, estimates, cluster, progress, keep=keep, shared=shared)
-        parts = load.the_catalog(catalog)
         setting = physics.setting(setting, parts, failures=failures == "on")
-        setting = physics.staged(setting, None)
+        setting = limits.deferred(physics.staged(setting, None), parts, None)
         if design is not None or (nodes is not None and queues is None):
             setting = replace(setting, pooled=True)
-        if (
-            (setting.pooled and cluster.quotas)
-            or "order" in how.preempt
-            or "priority" in how.preempt
-        ):
+        lending = setting.pooled and bool(cluster.quotas)
+        pauses = how.resize != "none" or setting.deferral is not None
+        if pauses or sched.may_stop(how, lending=lending):
             saving = given.Saving(checkpoint_every, checkpoint_cost, restart_cost)
-            jobs = given.stoppable(jobs, saving, catalog)
+            saves = given.checkpoints(saving, parts)
+            jobs = tuple(saves.on(job) for job in jobs)
         speeds, jobs = physics.speeds(cluster, jobs, parts, None)
+        if when is not None:
+            emit(waits.answer(cluster, jobs, setting, speeds, when, progress), common)
+            return ExitCode.OK
         name = trace or ""
         played = _timed(name, cluster, jobs, setting, power, progress, speeds, dropped=dropped)
     if out is not None and not dry_run:
@@ -201,6 +213,7 @@ def run_design(
     failures: bool,
     hourly: bool,
     physics: Physics | None = None,
+    limits: Limits | None = None,
 ) -> Played:
     """Run a design under its demand.
 
@@ -221,11 +234,11 @@ def run_design(
         progress.say(f"left out, because no pool of the design takes them: {', '.join(left_out)}")
     horizon = days * SECONDS_PER_DAY
     jobs = twin.jobs_of(demand, design, parts, horizon_s=horizon, seed=setting.seed)
-    physics = physics or Physics()
+    physics, limits = physics or Physics(), limits or Limits()
     setting = physics.setting(replace(setting, horizon_s=horizon), parts, failures=failures)
-    setting = physics.staged(setting, design)
-    power = twin.power_of(design, parts, hourly=hourly)
-    cluster = physics.cluster(twin.cluster_of(design, parts))
+    setting = limits.deferred(physics.staged(setting, design), parts, design)
+    power = limits.power(twin.power_of(design, parts, hourly=hourly), parts)
+    cluster = limits.cluster(physics.cluster(twin.cluster_of(design, parts)), power)
     if physics.spares is not None:
         given.refuse_too_large(jobs, cluster, keep=True, shared=setting.pooled)
     speeds, jobs = physics.speeds(cluster, jobs, parts, design)
@@ -245,20 +258,6 @@ def answer(run: Run) -> Answer:
             *("makespan_s", "gpu_allocation_fraction", "goodput_fraction", "num_interruptions"),
         ),
     )
-
-
-def _policy(name: str, backfill: str | None, placement: str | None) -> Policy:
-    """Return the policy of a name or a file, with what the options say in place of its own."""
-    if name.endswith((".yaml", ".yml", ".json")) or name == "-":
-        policy = documents.read(files.read_bytes(name), Policy, file=name)
-        sched.checked(policy, file=name)
-    else:
-        policy = sched.policy_of(name)
-    if backfill is not None and backfill not in get_args(Backfill):
-        raise UnknownName.of("backfill", backfill, get_args(Backfill))
-    if placement is not None:
-        sched.placement_of(placement)
-    return sched.with_changes(policy, backfill=backfill, placement=placement)
 
 
 def _timed(

@@ -25,4 +25,16 @@ STUDIES: Sequence[tuple[str, str, str]] = (
         "clusterwright study packing --nodes nodes.csv --trace pods.csv\n"
         "clusterwright study packing --nodes nodes.csv --trace pods.csv --seeds 3",
     ),
+    (
+        "tune",
+        "Search a policy for an objective under limits, and say what it gains on a later period.",
+        "clusterwright study tune jobs.csv --queues queues.csv --from 14d --out p.yaml\n"
+        'clusterwright study tune jobs.csv --nodes 8 --from 7d --limit "p99_wait<=2d"',
+    ),
+    (
+        "starts",
+        "Say how often waiting jobs started when they were foretold to start.",
+        "clusterwright study starts jobs.csv.gz --queues queues.csv --from 14d\n"
+        "clusterwright study starts jobs.csv --queues queues.csv --policy fair -o json",
+    ),
 )

@@ -6,13 +6,11 @@ from typing import Annotated, Literal
 from cyclopts import Parameter
 
 from clusterwright import traces
-from clusterwright.cli import files, learned
+from clusterwright.cli import files, given, learned
 from clusterwright.cli.common import Common, FileName
 from clusterwright.cli.output import Answer, emit, items_document
 from clusterwright.cli.progress import Progress
 from clusterwright.errors import ExitCode, UsageError
-from clusterwright.model.cluster import Cluster
-from clusterwright.model.job import Job
 from clusterwright.study.learning import orders
 
 _SHOWN = (
@@ -79,7 +77,7 @@ def learning(
         overlap=False,
         progress=progress,
     )
-    kept = _fitting(found.jobs, cluster, progress)
+    kept = given.fitting(found.jobs, cluster, progress, shared=False)
     held = {job.job_id for job in kept}
     outlooks = [
         one
@@ -101,20 +99,3 @@ def learning(
     document = items_document("OrderList", items, model=model, guard_s=window_s)
     emit(Answer(document=document, rows=items, columns=_SHOWN), common)
     return ExitCode.OK
-
-
-def _fitting(jobs: tuple[Job, ...], cluster: Cluster, progress: Progress) -> tuple[Job, ...]:
-    """Return the jobs that their queue can hold; the others would block it for ever."""
-    room: dict[str, int] = {}
-    for group in cluster.groups:
-        room[group.queue] = room.get(group.queue, 0) + group.num_nodes * group.quanta
-    kept = tuple(job for job in jobs if job.quanta <= room.get(job.queue, 0))
-    if len(kept) < len(jobs):
-        progress.say(
-            f"{len(jobs) - len(kept):,} of {len(jobs):,} jobs left out: their queue has no nodes, "
-            "or not enough for them"
-        )
-    if not kept:
-        msg = "no job of the trace is in a queue with nodes; look at the names in --queues"
-        raise UsageError(msg)
-    return kept

@@ -7,7 +7,7 @@ the weights.
 
 Source of the division of work: Korthikanti et al., "Reducing Activation Recomputation in Large
 Transformer Models", 2022, sections 4 and 5; of experts: Megatron Core's mixture layer as described
-in its documentation.
+in its documentation; of gathering in narrow formats: Transformer Engine, LayerNormLinear.
 """
 
 from dataclasses import dataclass
@@ -40,8 +40,14 @@ _DENSE_KERNELS = 16.0
 """Launches of a dense block's forward pass."""
 _MIXTURE_KERNELS = 30.0
 """Further launches of a mixture block's forward pass; each local expert adds four."""
-_CAST_BYTES = 3.0
-"""Bytes to turn one 16-bit element into a narrower format, forward and for the backward pass."""
+_CAST_BYTES = 4.0
+"""Bytes to turn one 16-bit element into a narrower format: read once, written once as it lies and
+once turned for the gradient of the weights. Forward inputs are cast, backward gradients of outputs.
+"""
+_BACKWARD_KERNELS = 2.7
+"""Launches of a backward pass over those of a forward one. Counted in the first Megatron line: a
+product of the forward pass is two and a sum of the bias's gradient, a norm three, a product of
+scores two, anything else one; each of twelve parameters adds its gradient. Some 43 after 16."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,11 +95,12 @@ def blocks(model: Transformers, machine: Machines, stack: Stacks, layout: Layout
         Columns that broadcast to one shape (n,).
     """
     tokens = tokens_of(model, layout)
-    gemm_f, gemm_b, cast = _products(model, machine, layout, tokens)
+    gemm_f, gemm_b, cast_f, cast_b = _products(model, machine, layout, tokens)
     attention_f, attention_b = _attention(model, machine, stack, layout)
     moved = _moved(model, stack, layout, tokens)
     narrow = machine.operand_bytes < 2.0
-    cast_s = np.where(narrow, stream_s(cast, machine, stack), 0.0)
+    cast_f = np.where(narrow, stream_s(cast_f, machine, stack), 0.0)
+    cast_b = np.where(narrow, stream_s(cast_b, machine, stack), 0.0)
     mixture = counts.mixture_fraction(model)
     local = np.maximum(model.experts / layout.ep, 1.0)
     kernels = _DENSE_KERNELS + mixture * (_MIXTURE_KERNELS + 4.0 * local)
@@ -111,10 +118,10 @@ def blocks(model: Transformers, machine: Machines, stack: Stacks, layout: Layout
         gemm_b=gemm_b * slow,
         attention_f=attention_f * slow,
         attention_b=attention_b * slow,
-        stream_f=(stream_s(moved, machine, stack) + cast_s) * slow,
-        stream_b=(1.6 * stream_s(moved, machine, stack) + cast_s) * slow + added,
+        stream_f=(stream_s(moved, machine, stack) + cast_f) * slow,
+        stream_b=(1.6 * stream_s(moved, machine, stack) + cast_b) * slow + added,
         launch_f=launch_f,
-        launch_b=2.0 * launch_f,
+        launch_b=_BACKWARD_KERNELS * launch_f,
         tp_f=tp_f,
         tp_b=tp_f,
         ep_f=ep_f,
@@ -138,10 +145,11 @@ def slowest_of(layout: Layouts, variation: Array) -> Array:
 
 def _products(
     model: Transformers, machine: Machines, layout: Layouts, tokens: Array
-) -> tuple[Array, Array, Array]:
-    """Return forward and backward time of the block's products, and the bytes cast for them."""
+) -> tuple[Array, Array, Array, Array]:
+    """Return time of the block's products and bytes cast for them, both forward and backward."""
     t, h = layout.tp, model.hidden
-    forward, backward, cast = np.asarray(0.0), np.asarray(0.0), np.asarray(0.0)
+    forward, backward = np.asarray(0.0), np.asarray(0.0)
+    inputs, gradients = np.asarray(0.0), np.asarray(0.0)
 
     def add(
         n: Array,
@@ -151,12 +159,13 @@ def _products(
         groups: Array | float = 1.0,
         share: Array | float = 1,
     ) -> None:
-        nonlocal forward, backward, cast
+        nonlocal forward, backward, inputs, gradients
         once = gemm_s(m, n, k, machine, groups=groups)
         twice = gemm_s(m, k, n, machine, groups=groups) + gemm_s(n, k, m, machine, groups=groups)
         forward = forward + share * once
         backward = backward + share * twice
-        cast = cast + share * _CAST_BYTES * m * (n + k) * groups
+        inputs = inputs + share * _CAST_BYTES * m * k * groups
+        gradients = gradients + share * _CAST_BYTES * m * n * groups
 
     latent = model.kv_rank > 0
     if np.any(latent):
@@ -192,7 +201,7 @@ def _products(
         some = mixture * (model.shared_ffn > 0)
         add(shared * (1.0 + model.gated), h, share=some)
         add(h, shared, share=some)
-    return forward, backward, cast
+    return forward, backward, inputs, gradients
 
 
 def _attention(
@@ -287,7 +296,11 @@ def _tensor_messages(
 ) -> Array:
     """Return time of the two reductions of a forward pass (the backward pass has two as well)."""
     bandwidth, latency, _ = reach(machine, stack, layout.tp, np.asarray(1.0))
-    size = tokens * model.hidden * _ACTIVATION_BYTES
+    # With sequence parallelism a reduction is a scattering one, in 16 bits, and a gathering of what
+    # the next product reads, in its own format.
+    gathered = np.clip(machine.operand_bytes, 1.0, _ACTIVATION_BYTES)
+    mean = (_ACTIVATION_BYTES + gathered) / 2.0
+    size = tokens * model.hidden * np.where(layout.sequence_parallel > 0, mean, _ACTIVATION_BYTES)
     one = collectives.all_reduce_ring_s(layout.tp, size, bandwidth, latency)
     mixture = counts.mixture_fraction(model)
     # Where experts are not split over the tensor-parallel ranks, a mixture block gathers once less;

@@ -223,10 +223,12 @@ class Stacks(Columns):
     """Bytes that sharded states move to sum gradients, relative to one scattering reduction."""
     gathering: Array
     """Time to gather what sharded states update, relative to one message of that size."""
+    copied_bytes: Array
+    """Bytes through memory to lay out one shared parameter and its gradient for a micro-batch."""
     contention: Array
     """Share of hidden parameter traffic by which it slows the work it hides behind."""
     pp_hidden: Array
-    """Share of the messages between stages that is hidden."""
+    """Share of the messages between stages that is hidden where their chunks interleave."""
     pp_whole: Array
     """Share of the messages between stages that every tensor-parallel rank sends whole."""
     ep_hidden: Array

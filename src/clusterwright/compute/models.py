@@ -40,6 +40,15 @@ def unfit(
         )
 
 
+def tied(*, gated: bool) -> float:
+    """Return 1 where input and output share a table of the vocabulary, else 0, if nobody says.
+
+    The GPT and MPT lines, whose MLPs have no gate, share it; the Llama line and what came after it
+    does not.
+    """
+    return float(not gated)
+
+
 def _of_preset(preset: Preset, seq_len: float | None) -> dict[str, float]:
     return {
         "layers": float(preset.layers),
@@ -55,7 +64,7 @@ def _of_preset(preset: Preset, seq_len: float | None) -> dict[str, float]:
         "window": float(preset.window),
         "windowed": preset.windowed_fraction,
         "causal": 1.0,
-        "tied": 0.0,
+        "tied": tied(gated=preset.gated),
         "experts": float(preset.experts),
         "topk": float(preset.topk),
         "expert_ffn": float(preset.expert_ffn),

@@ -15,7 +15,7 @@ import numpy as np
 from clusterwright.catalog import Catalog
 from clusterwright.compute import counts
 from clusterwright.compute.columns import Array, Layouts, Transformers
-from clusterwright.compute.models import columns_of
+from clusterwright.compute.models import columns_of, tied
 from clusterwright.compute.stack import MANY_EXPERTS, Case, peak_flop_per_s, released
 from clusterwright.compute.told import accelerator_of, software_of, system_of
 from clusterwright.errors import Fault, InvalidInput, UnknownName
@@ -233,6 +233,7 @@ def _model(row: _Row, preset: Preset | None, software: Software) -> dict[str, fl
         **({name: known[name] for name in _LATENT} if known and same_head else {}),
         "layers": layers,
         "hidden": hidden,
+        "tied": tied(gated=gated > 0),
         "heads": heads,
         "kv_heads": row.get("kv_heads", known.get("kv_heads", heads)),
         "head_size": head_size,
@@ -256,7 +257,7 @@ _LATENT = (
     *("window", "windowed", "q_rank", "kv_rank", "rope_size", "value_size", "predicted"),
     "activation_bytes",
 )
-_BLANK = (*_LATENT, "tied")
+_BLANK = _LATENT
 
 
 def _layers_of_name(row: _Row, hidden: float, vocab: float) -> float:

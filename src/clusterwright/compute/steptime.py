@@ -6,8 +6,10 @@ Legend: m micro-batches of one data-parallel rank, p stages, v chunks of layers 
          + what gradient reduction, parameter gathering and update leave exposed
 
 Source of the interleaved bubble: Narayanan et al., "Efficient Large-Scale Language Model Training
-on GPU Clusters", 2021, section 2.2; of the zero-bubble schedule: Qi et al., "Zero Bubble Pipeline
-Parallelism", 2023, table 1.
+on GPU Clusters", 2021, section 2.2, and of messages in shares: section 4.1; of the zero-bubble
+schedule: Qi et al., "Zero Bubble Pipeline Parallelism", 2023, table 1; of which messages hide:
+Megatron Core, `overlap_p2p_comm`, off without interleaving; of what is repeated where products are
+chosen: PyTorch's selective activation checkpointing as torchtitan uses it (decision 0024).
 """
 
 from dataclasses import dataclass, fields
@@ -110,9 +112,9 @@ def steps(
     launch = block.launch_f + block.launch_b
     twice = again * (block.gemm_f + block.attention_f + block.stream_f + block.launch_f)
     twice = twice + some * block.attention_f
-    twice = twice + np.where(layout.recompute == 1, layout.recomputed, 0.0) * (
-        stack.selective * block.gemm_f
-    )
+    # Where products are chosen one by one, all that is cheaper than a product is done again.
+    chosen = np.where((layout.recompute == 1) & (stack.selective > 0), layout.recomputed, 0.0)
+    twice = twice + chosen * (stack.selective * block.gemm_f + block.stream_f)
     tp_all = block.tp_f * (1.0 + again) + block.tp_b
     ep_all = block.ep_f * (1.0 + again) + block.ep_b
     cp_all = block.cp_f * (1.0 + again) + block.cp_b
@@ -133,9 +135,11 @@ def steps(
     extra = model.predicted * one
     slowest = np.maximum(inner * one, last * one + vocab + extra)
     all_once = model.layers * one + vocab + extra
-    pp_send = _stage_message_s(model, machine, stack, layout)
-    pp_all = np.where(layout.pp > 1, 2.0 * layout.chunks * pp_send * micro, 0.0)
-    pp = pp_all * (1.0 - stack.pp_hidden)
+    # Schedules without interleaving wait for each message; so does what fills and drains any.
+    pp_send = np.where(layout.pp > 1, _stage_message_s(model, machine, stack, layout), 0.0)
+    pp_steady = 2.0 * layout.chunks * pp_send * micro
+    pp_all = pp_steady + 2.0 * (layout.pp - 1.0) * pp_send
+    pp = pp_all - np.where(layout.chunks > 1, stack.pp_hidden, 0.0) * pp_steady
     others = np.maximum(all_once - slowest, 0.0)
     fill = others / layout.chunks
     # Weight gradients, a third of the work, fill the bubble of the zero-bubble schedule.
@@ -175,10 +179,15 @@ def _stage_message_s(
         machine.scaleup_bytes_per_s * stack.scaleup_fraction,
     )
     latency = np.where(far, machine.scaleout_latency_s, machine.scaleup_latency_s)
-    # Each tensor-parallel rank sends its share; the receiver gathers them over the scale-up links.
+    # Each tensor-parallel rank sends its share; the receivers gather them over the scale-up links
+    # unless the sequence lies in such shares anyway.
     size = tokens_of(model, layout) * model.hidden * 2.0
-    size = size * (stack.pp_whole + (1.0 - stack.pp_whole) / layout.tp)
-    return np.asarray(latency + size / bandwidth)
+    shared = 1.0 - stack.pp_whole
+    sent = size * (stack.pp_whole + shared / layout.tp)
+    near, near_latency, _ = reach(machine, stack, layout.tp, np.asarray(1.0))
+    gathered = collectives.all_gather_s(layout.tp, size, near, near_latency)
+    gathered = np.where(layout.sequence_parallel > 0, 0.0, shared * gathered)
+    return np.asarray(latency + sent / bandwidth + gathered)
 
 
 def _parameters_s(
@@ -194,8 +203,8 @@ def _parameters_s(
     common, spread = counts.block_parameters(model)
     common = common / layout.tp
     spread = spread / (layout.ep * layout.expert_tp)
-    tables = counts.vocabulary_parameters(model) / layout.tp
-    tables = tables * np.where((layout.pp == 1) & (model.tied == 0), 2.0, 1.0)
+    table = counts.vocabulary_parameters(model) / layout.tp
+    tables = table * np.where((layout.pp == 1) & (model.tied == 0), 2.0, 1.0)
     replicas = layout.dp * layout.cp
     sharded = np.minimum(layout.shard, replicas)
 
@@ -236,7 +245,17 @@ def _parameters_s(
     )
     exposed = np.maximum(traffic - window, stack.contention * traffic)
     held_parameters = inner * (common + spread) + tables
+    # The first stage and the last keep one table where input and output share it: its gradients are
+    # summed once the pipeline has drained.
+    far = layout.tp * replicas * np.maximum(layout.pp - 1.0, 1.0)
+    between, latency, _ = reach(machine, stack, np.asarray(2.0), far)
+    shared = collectives.all_reduce_ring_s(
+        np.asarray(2.0), table * layout.grad_bytes, between, latency
+    )
+    alone = np.where((layout.pp > 1) & (model.tied > 0), shared, 0.0)
+    copied = np.where(whole, micro * stack.copied_bytes * held_parameters, 0.0)
+    alone = alone + copied / machine.memory_bytes_per_s
     mine = held_parameters / np.where(layout.zero_stage >= 1, sharded, 1.0)
     update = mine * _UPDATE_BYTES / machine.memory_bytes_per_s
     away = layout.offload * mine * 16.0 / _HOST_BYTES_PER_S
-    return np.asarray(traffic), np.asarray(exposed), np.asarray(update + away)
+    return np.asarray(traffic + alone), np.asarray(exposed + alone), np.asarray(update + away)

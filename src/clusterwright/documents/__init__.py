@@ -8,8 +8,8 @@ base units. This room knows no noun; it knows how nouns are written.
 from clusterwright.documents.describe import FieldInfo, fields, schema
 from clusterwright.documents.kinds import API_VERSION, TaggedByKey, WholeKey, kind
 from clusterwright.documents.places import Places
-from clusterwright.documents.reading import read, read_part, read_with_places
-from clusterwright.documents.writing import as_dict, dump
+from clusterwright.documents.reading import read, read_part, read_value, read_with_places
+from clusterwright.documents.writing import as_dict, dump, plain
 from clusterwright.documents.yaml12 import parse_yaml
 
 __all__ = [
@@ -23,8 +23,10 @@ __all__ = [
     "fields",
     "kind",
     "parse_yaml",
+    "plain",
     "read",
     "read_part",
+    "read_value",
     "read_with_places",
     "schema",
 ]

@@ -67,15 +67,39 @@ def read_with_places(
     return found, places
 
 
-def read_part(value: Any, noun: type[T], places: Places, *, people: bool = True) -> T:
+def read_value(value: Any, noun: type[T], *, file: str = "-") -> T:
+    """Return the noun of a document that is parsed already, such as one that came as JSON.
+
+    Raises
+    ------
+    InvalidInput
+        With every fault at once; places are missing.
+    """
+    kind = kind_of(noun)
+    assert kind is not None, "only nouns of kinds have documents"
+    places = Places(file=file, values={}, keys={})
+    faults = _header_faults(value, kind.name, places)
+    if not isinstance(value, dict):
+        raise InvalidInput(faults)
+    body = {key: item for key, item in value.items() if key not in _HEADER}
+    found, more = _validated(body, noun, places, people=kind.layout == "flat")
+    if faults or more:
+        raise InvalidInput([*faults, *more])
+    return found
+
+
+def read_part(value: Any, noun: type[T], places: Places | None = None, *, people: bool = True) -> T:
     """Return a noun from a parsed mapping without a header, such as one part of a list.
+
+    Without `places` the faults have paths alone, as those of a value that came over a wire.
 
     Raises
     ------
     InvalidInput
         With every fault at once; places are those of `value`'s own paths.
     """
-    found, faults = _validated(value, noun, places, people=people)
+    where = places if places is not None else Places(values={}, keys={})
+    found, faults = _validated(value, noun, where, people=people)
     if faults:
         raise InvalidInput(faults)
     return found

@@ -32,6 +32,17 @@ def as_dict(noun: Any) -> dict[str, Any]:
     return {"apiVersion": API_VERSION, "kind": kind.name, **body}
 
 
+def plain(noun: Any) -> dict[str, Any]:
+    """Return a noun as plain numbers and texts without what is left at its default.
+
+    `read_part` with `people=False` turns it back into an equal noun.
+    """
+    body: dict[str, Any] = adapter(type(noun), people=False).dump_python(
+        noun, mode="json", exclude_defaults=True, context={"written_by": "machine"}
+    )
+    return body
+
+
 def dump(noun: Any, *, format: Literal["yaml", "json"] = "yaml") -> str:
     """Return a noun as the text of its document; `read` turns it back into an equal noun."""
     document = as_dict(noun)

@@ -4,6 +4,7 @@ They share one protocol and know nothing of each other, nor of scheduling.
 """
 
 from clusterwright.engines.protocol import (
+    OURS,
     Attempt,
     AttemptSeen,
     Capabilities,
@@ -20,6 +21,7 @@ from clusterwright.engines.protocol import (
 )
 
 __all__ = [
+    "OURS",
     "Attempt",
     "AttemptSeen",
     "Capabilities",

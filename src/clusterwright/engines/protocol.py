@@ -15,6 +15,8 @@ from clusterwright.model.jobspec import JobSpec
 from clusterwright.units import Bytes, Fraction, Joules, Seconds
 
 Stream = Literal["out", "err"]
+OURS = "clusterwright: "
+"""What the reason of a drain begins with when the control plane asked for it."""
 
 
 class OutOfReach(ClusterwrightError):
@@ -187,7 +189,7 @@ class NodeSeen:
     drained: bool = False
     """True when the engine, or somebody through it, lets no new work on it."""
     reason: str = ""
-    """Why it is down or drained."""
+    """Why it is down or drained; it begins with `OURS` when `drain` was the cause."""
     num_gpus: int = 0
     """Accelerators."""
     gpu_model: str = ""
@@ -237,7 +239,10 @@ class Engine(Protocol):
         ...
 
     def wait(self, timeout_s: float) -> bool:
-        """Return True as soon as something may have changed, False when the time has passed."""
+        """Return True as soon as something may have changed, False when the time has passed.
+
+        It is called in a thread of its own, beside all others, which come from one thread.
+        """
         ...
 
     def launch(self, order: Launch) -> None:
@@ -257,7 +262,8 @@ class Engine(Protocol):
     def fence(self, attempt: Attempt) -> bool:
         """Kill whatever is left of an attempt; return True once nothing of it can run any more.
 
-        An attempt that was never launched must not start after a True.
+        After a True it is seen as ended, or not at all; one that was never launched must not start
+        any more.
         """
         ...
 
@@ -266,7 +272,7 @@ class Engine(Protocol):
         ...
 
     def drain(self, node: str, reason: str) -> None:
-        """Let no new work on a node."""
+        """Let no new work on a node; `reason` begins with `OURS`."""
         ...
 
     def undrain(self, node: str) -> None:

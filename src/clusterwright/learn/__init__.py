@@ -2,13 +2,16 @@
 
 from clusterwright.learn.boosted import Boosted
 from clusterwright.learn.causal import Past, as_they_come, ended, known_at, naive_s
+from clusterwright.learn.guess import GUESSES, Guess
 from clusterwright.learn.history import History
 from clusterwright.learn.order import claim_s, order_value_s, overtaken_until_s
 from clusterwright.learn.outlook import Outlook
 from clusterwright.learn.score import Score, score, score_points
 
 __all__ = [
+    "GUESSES",
     "Boosted",
+    "Guess",
     "History",
     "Outlook",
     "Past",

@@ -3,7 +3,9 @@
 from dataclasses import dataclass
 
 from clusterwright.model.job import QUANTA
+from clusterwright.model.power import PowerCap
 from clusterwright.model.quota import Quota
+from clusterwright.model.reservation import Reservation
 from clusterwright.units import Bytes, Watts
 
 
@@ -48,6 +50,10 @@ class Cluster:
     """Node groups; a queue may own several."""
     quotas: tuple[Quota, ...] = ()
     """What each queue is owed and allowed where queues share nodes; empty for no rules."""
+    reservations: tuple[Reservation, ...] = ()
+    """Nodes that are kept for some jobs, or for nobody, for a time."""
+    power_cap: PowerCap | None = None
+    """The most that it may draw; absent, all that its nodes can."""
 
     @property
     def num_gpus(self) -> int:

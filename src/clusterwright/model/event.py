@@ -10,7 +10,7 @@ class EventKind(IntEnum):
     """Kinds of events; the value is also the order among events of the same second.
 
     What frees resources comes first, so that an arrival of that second may use them; what asks for
-    them comes last.
+    them comes last. Kinds that came later stand at the end, because logs keep the values.
     """
 
     FINISH = 0
@@ -43,6 +43,14 @@ class EventKind(IntEnum):
     """The data that a job reads are on the hot tier, for it and for all others that read them."""
     EVICTED = 14
     """The data that a job read had to make room on the hot tier."""
+    HOLD_BY_ADMIN = 15
+    """A waiting job is held by an operator; its owner cannot undo it."""
+    RELEASE_BY_ADMIN = 16
+    """An operator releases a job, whoever held it."""
+    DEFER = 17
+    """A job that could be considered waits for a better hour; a release ends that."""
+    RESIZE = 18
+    """A running job goes on with other nodes, more or fewer of them."""
 
 
 class Event(NamedTuple):
@@ -60,8 +68,8 @@ class Event(NamedTuple):
     node: int = -1
     """Index of the node; -1 when no single node is meant."""
     nodes: tuple[tuple[int, int], ...] = ()
-    """On a start: nodes with the quanta taken on each."""
+    """On a start or a change of size: nodes with the quanta taken on each."""
     part: int = -1
     """On a start on a share of an accelerator: which accelerator of the node; else -1."""
     kept_s: Seconds = 0.0
-    """On a stop: work done since the start that is not lost."""
+    """On a stop or a change of size: work done since the start that is not lost."""

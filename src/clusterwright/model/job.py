@@ -81,6 +81,8 @@ class Job:
     """Accelerators, a share of one below 1; 0 for a job on cores."""
     num_cpus: int = 0
     """Cores in all; what it is placed by where it takes no accelerator."""
+    num_nodes: int = 0
+    """Nodes that it takes equal parts of; 0 leaves that to the placement."""
     memory_bytes: Bytes = 0.0
     """Host memory in all; 0 when it does not say."""
     gpu_models: tuple[str, ...] = ()

@@ -18,6 +18,9 @@ NAME = re.compile(r"[a-z0-9]([a-z0-9._-]{0,61}[a-z0-9])?")
 VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 """What names of environment variables look like."""
 
+SECRET = re.compile(r"(env:[A-Za-z_][A-Za-z0-9_]*|file:[A-Za-z0-9_][A-Za-z0-9._-]*)")
+"""What references of secrets look like: nothing that could name a path."""
+
 RetryCause = Literal["node_fail", "failed", "timeout"]
 Launcher = Literal["direct", "torchrun", "batch"]
 Signal = Literal["USR1", "USR2", "TERM", "INT", "HUP"]
@@ -79,8 +82,9 @@ class JobSpec:
     env: Mapping[str, str] = field(default_factory=dict)
     """Environment of its tasks."""
     secrets: Mapping[str, str] = field(default_factory=dict)
-    """Environment from secrets: name of the variable to `env:NAME` or `file:PATH`, read by the
-    server when the job starts, never stored and never shown."""
+    """Environment from secrets, name of the variable to a reference: `file:NAME` is a file that an
+    operator laid into the secrets of the project, `env:NAME` the server's variable
+    CLUSTERWRIGHT_SECRET_NAME. Read when the job starts, never stored, never shown."""
     workdir: str | None = None
     """Directory that its tasks start in; absent, one that the centre gives it."""
     resources: str | None = None
@@ -184,9 +188,9 @@ def _faults(job: JobSpec) -> list[tuple[str, str, str]]:
         if VARIABLE.fullmatch(name) is None
     ]
     found += [
-        (f"secrets.{name}", "is not a reference", "write env:NAME or file:PATH")
+        (f"secrets.{name}", "is not a reference", "write env:NAME or file:NAME")
         for name, reference in job.secrets.items()
-        if not reference.startswith(("env:", "file:")) or not reference.partition(":")[2]
+        if SECRET.fullmatch(reference) is None
     ]
     found += [
         (f"env.{name}", "holds a NUL character", "leave it out")

@@ -185,6 +185,9 @@ class Software:
     """Time to gather what sharded states update, relative to one message of that size."""
     bucket_bytes: Bytes
     """Memory of the buckets through which sharded states are reduced and gathered."""
+    copied_width: int
+    """Bytes through memory, for each micro-batch, to lay out one shared parameter as it is gathered
+    and its gradient as it is reduced."""
     logit_width: int
     """Bytes a logit that output and loss hold at their fullest; fewer where they are one kernel."""
     sequence_length: int

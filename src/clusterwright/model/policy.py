@@ -7,6 +7,7 @@ from clusterwright import documents
 from clusterwright.units import Ratio, Seconds
 
 Backfill = Literal["none", "easy", "conservative"]
+Resize = Literal["none", "shrink", "grow", "both"]
 Preempt = Literal["reclaim", "priority", "order"]
 
 
@@ -41,5 +42,10 @@ class Policy:
     priority: with `estimate`, 0.1 lets ten hours of waiting outweigh one hour of run time."""
     half_life_s: Seconds | None = None
     """Time in which past usage counts half in fair sharing; absent, it counts in full for ever."""
+    resize: Resize = "none"
+    """Whether elastic jobs keep a part of their nodes instead of being stopped (`shrink`), take
+    more when nobody waits for them (`grow`), or both."""
+    resize_after_s: Seconds = 3600.0
+    """Time that an elastic job runs at one size before it grows."""
     sleep_after_s: Seconds | None = None
     """Idle time after which a node is put to sleep; absent, nodes stay awake."""

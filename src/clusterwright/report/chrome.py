@@ -38,6 +38,7 @@ _ENDS = {
     EventKind.CANCEL: "cancelled",
     EventKind.INTERRUPT: "node lost",
     EventKind.PREEMPT: "preempted",
+    EventKind.RESIZE: "resized",
 }
 
 Row = dict[str, Any]

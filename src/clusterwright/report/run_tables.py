@@ -54,6 +54,7 @@ _STATES = {
     EventKind.TIMEOUT: "TIMEOUT",
     EventKind.CANCEL: "CANCELLED",
     EventKind.START: "RUNNING",
+    EventKind.RESIZE: "RUNNING",
 }
 
 

@@ -8,6 +8,7 @@ these promises (Mu'alem and Feitelson, IEEE TPDS 12(6), 2001).
 """
 
 import heapq
+import math
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 from itertools import islice
@@ -15,7 +16,8 @@ from itertools import islice
 from clusterwright.model.event import Event
 from clusterwright.sched import starts
 from clusterwright.sched.line import Line, Rank, rank_of
-from clusterwright.sched.nodes import ALL, Ask, Pool
+from clusterwright.sched.nodes import ALL, Ask, Pool, Spot
+from clusterwright.sched.powercap import LITTLE_W
 from clusterwright.sched.quotas import Tier
 from clusterwright.sched.state import State
 
@@ -65,6 +67,7 @@ def _easy(state: State, pool: Pool, now_s: float) -> list[Event]:
     if first is None:
         return []
     shadow_s, kept = _promise(state, pool, first, now_s)
+    permits = state.permits
     started: list[Event] = []
     closed: set[Ask] = set()
     tight: set[Ask] = set()
@@ -74,6 +77,16 @@ def _easy(state: State, pool: Pool, now_s: float) -> list[Event]:
         if job == first or ask.units > pool.free_units:
             continue
         if not line.account.within_limit(ask.quanta(pool.scale)):
+            continue
+        if permits is not None:
+            if permits.lacks_power(pool, ask, now_s):
+                closed.add(ask)
+                continue
+            spot = _permitted(state, pool, job, now_s, shadow_s, kept)
+            if spot is not None:
+                started.append(starts.start(state, now_s, job, spot))
+            elif state.place(pool, ask, ALL) is None:
+                closed.add(ask)
             continue
         spot = None if ask in tight else state.place(pool, ask, ~kept)
         if spot is None:
@@ -88,6 +101,17 @@ def _easy(state: State, pool: Pool, now_s: float) -> list[Event]:
         if not pool.free_units and not pool.open:
             break
     return started
+
+
+def _permitted(
+    state: State, pool: Pool, job: int, now_s: float, shadow_s: float, kept: int
+) -> Spot | None:
+    """Return where a later job may start: jobs of one shape differ in what they are permitted."""
+    ask = state.ask(job)
+    spot = starts.place(state, pool, job, ask, now_s, within=~kept, passes=True)
+    if spot is None and now_s + state.guess_s(job) <= shadow_s:
+        spot = starts.place(state, pool, job, ask, now_s, passes=True)
+    return spot
 
 
 def _candidates(
@@ -142,6 +166,8 @@ def _promised(state: State, pool: Pool, job: int, now_s: float) -> tuple[float, 
     """
     ask = state.ask(job)
     trial = pool.scratch()
+    if state.permits is not None:
+        return _permitted_from(state, pool, trial, job, now_s)
     units = trial.free_units
     for end_s, other in state.by_end[pool.name]:
         run = state.running[other]
@@ -158,63 +184,138 @@ def _promised(state: State, pool: Pool, job: int, now_s: float) -> tuple[float, 
     return _NEVER, 0
 
 
+def _permitted_from(
+    state: State, pool: Pool, trial: Pool, job: int, now_s: float
+) -> tuple[float, int]:
+    """Return the same where more than the ends of running jobs decides when a job may start."""
+    assert state.permits is not None
+    ask = state.ask(job)
+    ends = [(max(end_s, now_s), other) for end_s, other in state.by_end[pool.name]]
+    edges = [(edge_s, -1) for edge_s in state.permits.edges_s(now_s)]
+    for time_s, other in heapq.merge(ends, edges):
+        if other >= 0:
+            run = state.running[other]
+            trial.give(run.placed, run.part, state.ask(other))
+        if (ask.least or ask.units) > trial.free_units:
+            continue
+        spot = state.permits.place(pool, job, now_s, at_s=time_s, to_try=trial)
+        if spot is not None:
+            state.permits.promise(pool, job, time_s, spot)
+            kept = 0
+            for node, _ in spot[0]:
+                kept |= 1 << (node - pool.first)
+            return time_s, kept
+    return _NEVER, 0
+
+
 def _conservative(state: State, pool: Pool, now_s: float, waiting: Iterator[int]) -> list[Event]:
     started: list[Event] = []
     profile = Profile(now_s, pool.free_units)
     for end_s, job in state.by_end[pool.name]:
         units = state.running[job].quanta // pool.scale
         profile.give_back(max(end_s, now_s), units)
+    watts = _headroom(state, now_s)
     for job in waiting:
         ask, guess = state.ask(job), state.guess_s(job)
         if not state.line(job).account.within_limit(ask.quanta(pool.scale)):
             continue
         units = ask.units or 1
-        start_s = profile.earliest(units, guess)
+        draw_w = 0.0 if watts is None else _draw_w(state, pool, ask)
+        start_s = _earliest(profile, watts, (units, draw_w), guess, now_s)
         if start_s <= now_s:
-            spot = state.place(pool, ask, ALL)
+            spot = starts.place(state, pool, job, ask, now_s)
             if spot is not None:
                 started.append(starts.start(state, now_s, job, spot))
             else:  # enough is free, but in pieces: it is promised the next change
-                start_s = profile.earliest(units, guess, after_s=now_s)
+                after_s = profile.next_s(now_s)
+                start_s = _earliest(profile, watts, (units, draw_w), guess, after_s)
         if start_s < _NEVER:
             profile.reserve(start_s, guess, units)
+            if watts is not None:
+                watts.reserve(start_s, guess, draw_w)
     return started
 
 
-class Profile:
-    """Free units over time, as steps."""
+def _headroom(state: State, now_s: float) -> "Profile | None":
+    """Return the power to be had over time; None where it is not counted."""
+    book = None if state.permits is None else state.permits.power
+    if book is None:
+        return None
+    watts = Profile(now_s, book.at_s(now_s) - book.drawn_w() + LITTLE_W)
+    for time_s in book.steps_s(now_s):
+        watts.give_back(time_s, book.at_s(time_s) - book.at_s(math.nextafter(time_s, now_s)))
+    for end_s, draw_w in book.ends():
+        if end_s > now_s:
+            watts.give_back(end_s, draw_w)
+    return watts
 
-    def __init__(self, now_s: float, free: int) -> None:
+
+def _draw_w(state: State, pool: Pool, ask: Ask) -> float:
+    """Return what a job draws at most, wherever in its pool it stands."""
+    assert state.permits is not None
+    assert state.permits.power is not None
+    return state.permits.power.quantum_w(pool)[1] * ask.quanta(pool.scale)
+
+
+def _earliest(
+    profile: "Profile",
+    watts: "Profile | None",
+    wanted: tuple[float, float],
+    lasts_s: float,
+    from_s: float,
+) -> float:
+    """Return from when on there are units, and power where it is counted, for so long."""
+    start_s = profile.earliest(wanted[0], lasts_s, from_s=from_s)
+    while watts is not None and start_s < _NEVER:
+        powered_s = watts.earliest(wanted[1], lasts_s, from_s=start_s)
+        if powered_s <= start_s:
+            break
+        start_s = profile.earliest(wanted[0], lasts_s, from_s=powered_s)
+    return start_s
+
+
+class Profile:
+    """Free units, or watts, over time, as steps."""
+
+    def __init__(self, now_s: float, free: float) -> None:
         """Begin with what is free now."""
         self._times = [now_s]
         self._free = [free]
 
-    def give_back(self, time_s: float, units: int) -> None:
+    def give_back(self, time_s: float, units: float) -> None:
         """Add units that come free at a time, and stay so."""
         at = self._step(time_s)
         for i in range(at, len(self._free)):
             self._free[i] += units
 
-    def reserve(self, start_s: float, lasts_s: float, units: int) -> None:
+    def reserve(self, start_s: float, lasts_s: float, units: float) -> None:
         """Take units for a time."""
         first = self._step(start_s)
         last = self._step(start_s + lasts_s) if lasts_s < _NEVER else len(self._times)
         for i in range(first, last):
             self._free[i] -= units
 
-    def earliest(self, units: int, lasts_s: float, *, after_s: float | None = None) -> float:
+    def next_s(self, now_s: float) -> float:
+        """Return when the next step begins; infinity when the last one has."""
+        after = bisect_right(self._times, now_s)
+        return self._times[after] if after < len(self._times) else _NEVER
+
+    def earliest(self, units: float, lasts_s: float, *, from_s: float) -> float:
         """Return from when on so many units are free for so long; infinity when never."""
+        if from_s == _NEVER:
+            return _NEVER
         times, free = self._times, self._free
-        i = 0 if after_s is None else bisect_right(times, after_s)
+        i = max(0, bisect_right(times, from_s) - 1)
         while i < len(times):
             if free[i] < units:
                 i += 1
                 continue
-            end_s, j = times[i] + lasts_s, i + 1
+            start_s = max(times[i], from_s)
+            end_s, j = start_s + lasts_s, i + 1
             while j < len(times) and times[j] < end_s and free[j] >= units:
                 j += 1
             if j == len(times) or times[j] >= end_s:
-                return times[i]
+                return start_s
             i = j
         return _NEVER
 

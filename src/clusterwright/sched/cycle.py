@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 
 from clusterwright.model.event import Event, EventKind
 from clusterwright.model.job import Reason
-from clusterwright.sched import backfill, gates, starts, victims
+from clusterwright.sched import backfill, elastic, gates, starts, victims
 from clusterwright.sched.line import Line, rank_of
-from clusterwright.sched.nodes import ALL, Ask, Pool, Spot
+from clusterwright.sched.nodes import Ask, Pool, Spot
 from clusterwright.sched.progress import kept_s
 from clusterwright.sched.quotas import Tier
 from clusterwright.sched.state import State
@@ -49,12 +49,27 @@ def cycle(state: State, now_s: float) -> Decisions:
     found = Decisions()
     if state.timers or state.freed:
         _open_gates(state, now_s, found)
+    if state.deferrals is not None:
+        for event in state.deferrals.decide(now_s):
+            _do(state, found, event)
+    if state.permits is not None:
+        for leaves in (state.permits.reserved.overstayers, state.permits.overload):
+            for job in leaves(now_s):
+                _stop(state, job, now_s, found)
     names = tuple(state.touched)
     state.touched.clear()
     for name in names:
         _serve(state, state.pools[name], now_s, found)
-    if state.timers:
-        found.wake_s = min(found.wake_s, state.timers[0][0])
+    if state.policy.resize != "none":
+        for name in names:
+            events, wake_s = elastic.grown(state, state.pools[name], now_s)
+            found.events += events
+            found.wake_s = min(found.wake_s, wake_s)
+    found.wake_s = min(found.wake_s, gates.next_begin_s(state))
+    if state.permits is not None:
+        found.wake_s = min(found.wake_s, state.permits.next_s(now_s))
+    if state.deferrals is not None:
+        found.wake_s = min(found.wake_s, state.deferrals.next_s())
     return found
 
 
@@ -95,7 +110,7 @@ def _serve(state: State, pool: Pool, now_s: float, found: Decisions) -> None:
         rank, line, ask = head
         job = line.head(now_s)
         assert job is not None  # an empty line has no head
-        spot = state.place(pool, ask, ALL)
+        spot = starts.place(state, pool, job, ask, now_s)
         if spot is None and (state.shared or state.stops):
             spot = _make_way(state, line, job, now_s, found)
         if spot is not None:
@@ -108,7 +123,7 @@ def _serve(state: State, pool: Pool, now_s: float, found: Decisions) -> None:
             break
         heads.drop(line)
         aside.append(line)
-        if rank[0] is Tier.BORROWED and not state.stops:
+        if rank[0] is Tier.BORROWED and not state.stops and state.permits is None:
             closed.add(ask)
     for line in aside:
         _enter(state, line, now_s)
@@ -123,7 +138,7 @@ def _serve_one(state: State, line: Line, now_s: float, found: Decisions) -> None
     pool, policy = line.pool, state.policy
     while (job := line.head(now_s)) is not None:
         ask = state.ask(job)
-        spot = state.place(pool, ask, ALL)
+        spot = starts.place(state, pool, job, ask, now_s)
         if spot is None and state.stops:
             spot = _make_way(state, line, job, now_s, found)
         if spot is None:
@@ -153,8 +168,11 @@ def _make_way(state: State, line: Line, job: int, now_s: float, found: Decisions
     if choice.spot is None:
         return None
     for victim in choice.stopped:
-        kept = kept_s(state, victim, now_s)
-        _do(state, found, Event(time_s=now_s, kind=EventKind.PREEMPT, job=victim, kept_s=kept))
+        smaller = elastic.shrunk(state, victim, choice.spot, now_s)
+        if smaller is None:
+            _stop(state, victim, now_s, found)
+        else:
+            _do(state, found, smaller)
     return choice.spot
 
 
@@ -188,6 +206,11 @@ def _enter(state: State, line: Line, now_s: float) -> None:
     if tier is not Tier.GUARANTEED and state.policy.patience_s is not None:
         tier = Tier.LATE if line.late(now_s) == job else tier
     heads.put(line, ask, rank_of(line, line.entries[job], tier, fair=state.fair))
+
+
+def _stop(state: State, job: int, now_s: float, found: Decisions) -> None:
+    kept = kept_s(state, job, now_s)
+    _do(state, found, Event(time_s=now_s, kind=EventKind.PREEMPT, job=job, kept_s=kept))
 
 
 def _do(state: State, found: Decisions, event: Event) -> None:

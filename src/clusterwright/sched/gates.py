@@ -1,6 +1,7 @@
 """What keeps a waiting job from being considered at all: its dependencies, its time, its data."""
 
 import heapq
+import math
 from typing import TYPE_CHECKING
 
 from clusterwright.model.job import Reason
@@ -33,3 +34,11 @@ def close(state: "State", job: int, reason: Reason) -> None:
         heapq.heappush(state.timers, (one.start_after_s, job))
     elif reason is Reason.STAGING_DATA:
         state.until_hot.setdefault(one.dataset, []).append(job)
+
+
+def next_begin_s(state: "State") -> float:
+    """Return when the next job that waits for its time may begin; infinity when there is none."""
+    timers = state.timers
+    while timers and state.gates.get(timers[0][1]) is not Reason.BEGIN_TIME:
+        heapq.heappop(timers)  # held or taken back in the meantime
+    return timers[0][0] if timers else math.inf

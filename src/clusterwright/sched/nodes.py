@@ -38,6 +38,8 @@ class Ask:
     """How close together its nodes must be."""
     least: int = 0
     """Fewest units that it can run on; 0 when it takes all or nothing."""
+    per_node: int = 0
+    """Units on each of its nodes; 0 leaves that to the placement."""
 
     def quanta(self, scale: int) -> int:
         """Return the quanta that it asks for, `scale` of them to a unit."""
@@ -218,6 +220,11 @@ class Pool:
         kinds = self.matching(ask)
         if ask.share:
             return bool(kinds)
+        if ask.per_node:
+            most = max(
+                (kind.mask.bit_count() for kind in kinds if kind.size >= ask.per_node), default=0
+            )
+            return (ask.least or ask.units) <= most * ask.per_node
         most = max((kind.size * kind.mask.bit_count() for kind in kinds), default=0)
         return (ask.least or ask.units) <= most
 
@@ -234,8 +241,8 @@ class Pool:
         """
         if self.cores is None or self.memory is None or not (ask.cores or ask.memory_bytes):
             return allowed
-        count = max(1, -(-ask.units // max(1, self.node_units)))
-        cores, memory = -(-ask.cores // count), ask.memory_bytes / count
+        count = max(1, -(-ask.units // max(1, ask.per_node or self.node_units)))
+        cores, memory = -(-ask.cores // count), ask.memory_bytes // count
         found = 0
         for bit, (has, holds) in enumerate(zip(self.cores, self.memory, strict=True)):
             if has >= cores and (holds >= memory or not memory):
@@ -364,7 +371,8 @@ class Pool:
             return
         if not (ask.cores or ask.memory_bytes):
             return
-        cores, memory = -(-ask.cores // len(placed)), ask.memory_bytes / len(placed)
+        # Whole bytes add up to the same in every order, so what is given back is all there again.
+        cores, memory = -(-ask.cores // len(placed)), ask.memory_bytes // len(placed)
         for node, _ in placed:
             self.cores[node - self.first] += sign * cores
             self.memory[node - self.first] += sign * memory

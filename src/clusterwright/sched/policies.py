@@ -154,6 +154,19 @@ def with_changes(policy: Policy, **changes: Any) -> Policy:
     return replace(policy, **{name: one for name, one in changes.items() if one is not None})
 
 
+def may_stop(policy: Policy, *, lending: bool) -> bool:
+    """Return whether running jobs must be ready to be stopped for others.
+
+    Parameters
+    ----------
+    policy
+        The policy.
+    lending
+        Whether queues share nodes by quotas, so that one may take back what another borrows.
+    """
+    return lending or any(rule != "reclaim" for rule in policy.preempt)
+
+
 def key_of(policy: Policy) -> Callable[[Job, float], Key]:
     """Return the function that gives the key of a waiting job under a policy.
 

@@ -8,6 +8,7 @@ last, for a job that is first in order, what exactly is lacking.
 from dataclasses import dataclass
 
 from clusterwright.model.job import Reason
+from clusterwright.sched import deferrals
 from clusterwright.sched.line import Line
 from clusterwright.sched.nodes import ALL, Ask, Pool
 from clusterwright.sched.quotas import Tier
@@ -108,6 +109,10 @@ def _lacking(state: State, line: Line, job: int, now_s: float) -> tuple[Reason, 
     wanted = _count(ask, pool)
     if ask.share or ask.units <= pool.free_units:
         if state.place(pool, ask, ALL) is not None:
+            if state.permits is not None:
+                barred = state.permits.why(pool, job, now_s)
+                if barred is not None:
+                    return barred
             return Reason.WAITING_FOR_RESOURCES, f"{wanted} are free; the next cycle decides"
         free = f"{pool.free_units} are free" if ask.units else "no accelerator has so much free"
         return Reason.TOPOLOGY_DOES_NOT_FIT, f"asks for {wanted}; {free}, but in pieces"
@@ -140,7 +145,10 @@ def _gate_message(state: State, job: int, gate: Reason) -> str:
         missing = [name for name in one.depends_on if name not in state.done]
         return f"waits for {', '.join(missing)}"
     if gate is Reason.BEGIN_TIME:
+        better = deferrals.message_of(state, job)
+        if better is not None:
+            return better
         return f"is not to start before {one.start_after_s:g} s"
     if gate is Reason.STAGING_DATA:
         return f"its data {one.dataset!r} are not on the hot tier yet"
-    return "is held"
+    return "an operator holds it" if gate is Reason.HELD_BY_ADMIN else "its owner holds it"

@@ -2,9 +2,28 @@
 
 from clusterwright.model.event import Event, EventKind
 from clusterwright.model.quota import BROKEN_AFTER_S
-from clusterwright.sched.nodes import Spot
+from clusterwright.sched.nodes import ALL, Ask, Pool, Spot
 from clusterwright.sched.quotas import Tier
 from clusterwright.sched.state import State
+
+
+def place(
+    state: State,
+    pool: Pool,
+    job: int,
+    ask: Ask,
+    now_s: float,
+    *,
+    within: int = ALL,
+    passes: bool = False,
+) -> Spot | None:
+    """Return where a job fits and may start; None when nowhere.
+
+    It `passes` when it goes before the first job of its pool.
+    """
+    if state.permits is None:
+        return state.place(pool, ask, within)
+    return state.permits.place(pool, job, now_s, within=within, passes=passes)
 
 
 def start(state: State, now_s: float, job: int, spot: Spot) -> Event:

@@ -2,13 +2,14 @@
 
 `State.apply` is the only way to change it, and what it does depends on the event alone, so a log
 of events played back gives the same state. It changes in place and returns itself: a copy of the
-state of ten thousand nodes for every event would cost more than all scheduling. `snapshot` gives a
+state of ten thousand nodes for every event would cost more than all scheduling. `picture` gives a
 frozen picture for whoever must keep one.
 """
 
 from bisect import bisect_left, insort
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from clusterwright.errors import ClusterwrightError
 from clusterwright.model.cluster import Cluster, NodeGroup
@@ -18,12 +19,21 @@ from clusterwright.model.policy import Policy
 from clusterwright.sched import gates
 from clusterwright.sched.line import Heads, Line
 from clusterwright.sched.nodes import Ask, Placed, Pool
+from clusterwright.sched.permits import permits_of
 from clusterwright.sched.placement import placement_of
 from clusterwright.sched.policies import key_of
 from clusterwright.sched.quotas import Account, tree
 
+if TYPE_CHECKING:
+    from clusterwright.sched.deferrals import Deferrals
+
 Rate = Callable[[int, Placed], float]
 Lead = Callable[[int, Placed, float], float]
+_HOLDS = {
+    EventKind.HOLD: Reason.HELD_BY_USER,
+    EventKind.HOLD_BY_ADMIN: Reason.HELD_BY_ADMIN,
+    EventKind.DEFER: Reason.BEGIN_TIME,
+}
 _REBASE_AT = 2.0**500  # scaled usage is brought back down long before a float overflows
 
 
@@ -47,24 +57,6 @@ class Running:
     """Work done in a second, over that on all that it asks for, wherever it stands best."""
     lead_s: float = 0.0
     """Time on its nodes before work begins: a node has to wake up, data have to come."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Snapshot:
-    """A frozen picture of a state."""
-
-    waiting: tuple[int, ...]
-    """Jobs that wait, by index, those that may not be considered yet among them."""
-    running: tuple[tuple[int, Placed], ...]
-    """Jobs that run, with their nodes."""
-    free: tuple[tuple[int, int], ...]
-    """Free quanta by node, nodes that are down left out."""
-    down: tuple[int, ...]
-    """Nodes that are down."""
-    used: tuple[tuple[str, int], ...]
-    """Quanta in use by queue."""
-    remaining: tuple[tuple[int, float], ...]
-    """Seconds of work left of jobs that ran and were stopped."""
 
 
 class State:
@@ -118,6 +110,8 @@ class State:
         self.by_end: dict[str, list[tuple[float, int]]] = {}
         self.in_queue: dict[str, dict[int, None]] = {}
         self.gates: dict[int, Reason] = {}
+        self.deferred: dict[int, None] = {}
+        self.deferrals: Deferrals | None = None
         self.done: set[str] = set()
         self.on_node: list[dict[int, None]] = []
         self.remaining: dict[int, float] = {}
@@ -132,8 +126,9 @@ class State:
         self.broken: list[tuple[str, float]] = []
         self._shapes: dict[tuple[object, ...], Ask] = {}
         self._asks: list[Ask | None] = [None] * len(jobs)
-        self._epoch_s = 0.0
+        self.epoch_s = 0.0
         self._build(cluster, pooled=pooled)
+        self.permits = permits_of(self, cluster)
 
     def apply(self, event: Event) -> "State":
         """Change the state by what happened, and return it.
@@ -154,13 +149,17 @@ class State:
             self._submit(event)
         elif kind is EventKind.PREEMPT or kind is EventKind.INTERRUPT:
             self._stop(event)
-            self._wait(event.job, event.time_s)
+            self.wait(event.job, event.time_s)
         elif kind is EventKind.CANCEL:
             self._cancel(event)
-        elif kind is EventKind.HOLD:
-            self._hold(event.job, Reason.HELD_BY_USER)
-        elif kind is EventKind.RELEASE:
-            self._release(event.job, event.time_s)
+        elif kind in _HOLDS:
+            self._hold(event.job, _HOLDS[kind])
+        elif kind is EventKind.RELEASE or kind is EventKind.RELEASE_BY_ADMIN:
+            self._release(event)
+        elif kind is EventKind.RESIZE:
+            self._stop(event)
+            self.wait(event.job, event.time_s)
+            self._start(event)
         elif kind is EventKind.STAGED:
             self.hot.add(self.jobs[event.job].dataset)
             self.freed += self.until_hot.pop(self.jobs[event.job].dataset, ())
@@ -169,6 +168,13 @@ class State:
         else:
             self._node(event)
         return self
+
+    def expect(self, job: Job) -> int:
+        """Take note of a job that may come, on top of those given at first; return its index."""
+        assert isinstance(self.jobs, list)  # whoever adds jobs gives them as a list
+        self.jobs.append(job)
+        self._asks.append(None)
+        return len(self.jobs) - 1
 
     def left_s(self, job: int) -> float:
         """Return the work that a job has still to do."""
@@ -194,7 +200,7 @@ class State:
         """Return what a job asks for; jobs of one shape share one object."""
         found = self._asks[job]
         if found is None:
-            found = self._asks[job] = self._shape(self.jobs[job])
+            found = self._asks[job] = self.shape(self.jobs[job])
         return found
 
     def quanta(self, job: int) -> int:
@@ -205,35 +211,37 @@ class State:
         """Return how many jobs wait, those that may not be considered yet among them."""
         return sum(map(len, self.lines.values())) + len(self.gates)
 
-    def snapshot(self) -> Snapshot:
-        """Return a frozen picture of the state."""
-        closed = [pool.down for pool in self.pools.values()]
-        down = tuple(
-            sorted(
-                node
-                for pool, mask in zip(self.pools.values(), closed, strict=True)
-                for node in pool.nodes()
-                if mask >> (node - pool.first) & 1
-            )
+    def wait(self, index: int, now_s: float) -> None:
+        """Put a job in the line of its queue, where it waits since a time."""
+        job = self.jobs[index]
+        line = self.line_of_queue[job.queue]
+        patience = self.policy.patience_s
+        self.since[index] = now_s
+        if self.deferrals is not None:
+            self.deferrals.note(index)
+        due = None if patience is None else job.submit_s + patience
+        line.add(
+            index,
+            job,
+            self.ask(index),
+            self.key(job, self.left_s(index)),
+            self.guess_s(index),
+            due,
         )
-        lost = set(down)
-        return Snapshot(
-            waiting=tuple(
-                sorted([*self.gates, *(j for line in self.lines.values() for j in line.jobs())])
-            ),
-            running=tuple(sorted((job, one.placed) for job, one in self.running.items())),
-            free=tuple(
-                sorted(
-                    (node, pool.free_at(node))
-                    for pool in self.pools.values()
-                    for node in pool.nodes()
-                    if node not in lost
-                )
-            ),
-            down=down,
-            used=tuple(sorted((name, one.used) for name, one in self.accounts.items())),
-            remaining=tuple(sorted(self.remaining.items())),
-        )
+        self._spoil(line)
+
+    def occupy(self, index: int, run: Running) -> None:
+        """Book a job on the nodes that its pool has handed out to it."""
+        line = self.line(index)
+        self.running[index] = run
+        if self._by_end:
+            insort(self.by_end[line.pool.name], (run.end_s, index))
+        if self.permits is not None:
+            self.permits.start(index)
+        self.in_queue[line.name][index] = None
+        for node, _ in run.placed:
+            self.on_node[node][index] = None
+        line.account.book(run.quanta)
 
     def _build(self, cluster: Cluster, *, pooled: bool) -> None:
         groups: dict[str, list[tuple[int, NodeGroup]]] = {}
@@ -285,7 +293,8 @@ class State:
                 self.in_queue[name] = {}
             self.line_of_queue[queue] = self.lines[name]
 
-    def _shape(self, job: Job) -> Ask:
+    def shape(self, job: Job) -> Ask:
+        """Return what a job would ask for, whether it is known here or not."""
         pool = self.line_of_queue[job.queue].pool
         ratio, share = job.num_gpus_ratio, 0
         units = job.num_cpus if pool.by_core else int(ratio)
@@ -296,7 +305,11 @@ class State:
         least = 0
         if job.min_gpus_ratio is not None and units:
             least = max(1, round(job.min_gpus_ratio))
-        parts = (units, share, beside, memory, job.gpu_models, job.topology, least)
+        # On whole nodes the placement would do the same, and has a shorter way there.
+        each = units // job.num_nodes if job.num_nodes else 0
+        if all(kind.size == each for kind in pool.kinds):
+            each = 0
+        parts = (units, share, beside, memory, job.gpu_models, job.topology, least, each)
         found = self._shapes.get(parts)
         if found is None:
             found = self._shapes[parts] = Ask(*parts)
@@ -306,30 +319,18 @@ class State:
         job = self.jobs[event.job]
         reason = Reason.HELD_BY_USER if job.held else gates.reason_of(self, event.job, event.time_s)
         if reason is None:
-            self._wait(event.job, event.time_s)
+            self.wait(event.job, event.time_s)
         else:
             gates.close(self, event.job, reason)
 
-    def _wait(self, index: int, now_s: float) -> None:
-        job = self.jobs[index]
-        line = self.line_of_queue[job.queue]
-        patience = self.policy.patience_s
-        self.since[index] = now_s
-        due = None if patience is None else job.submit_s + patience
-        line.add(
-            index,
-            job,
-            self.ask(index),
-            self.key(job, self.left_s(index)),
-            self.guess_s(index),
-            due,
-        )
-        self._spoil(line)
-
     def _hold(self, job: int, reason: Reason) -> None:
         line = self.line(job)
+        self.deferred.pop(job, None)
+        if reason is Reason.BEGIN_TIME:
+            self.deferred[job] = None
         if job in self.gates:
-            self.gates[job] = reason
+            if self.gates[job] is not Reason.HELD_BY_ADMIN:  # an owner changes nothing about that
+                self.gates[job] = reason
         elif job in line.entries:
             line.remove(job, self.ask(job))
             self.gates[job] = reason
@@ -338,13 +339,18 @@ class State:
             msg = f"job {self.jobs[job].job_id} does not wait, so it cannot be held"
             raise ClusterwrightError(msg)
 
-    def _release(self, job: int, now_s: float) -> None:
-        if self.gates.pop(job, None) is None:
-            msg = f"job {self.jobs[job].job_id} is not held back"
+    def _release(self, event: Event) -> None:
+        job, now_s = event.job, event.time_s
+        gate = self.gates.get(job)
+        if gate is None or (gate is Reason.HELD_BY_ADMIN and event.kind is EventKind.RELEASE):
+            who = "held back" if gate is None else "its owner's to release: an operator holds it"
+            msg = f"job {self.jobs[job].job_id} is not {who}"
             raise ClusterwrightError(msg)
+        del self.gates[job]
+        self.deferred.pop(job, None)
         reason = gates.reason_of(self, job, now_s)
         if reason is None:
-            self._wait(job, now_s)
+            self.wait(job, now_s)
         else:
             gates.close(self, job, reason)  # nobody holds it, but it waits for something else
 
@@ -359,11 +365,16 @@ class State:
                 raise ClusterwrightError(msg)
             line.remove(job, self.ask(job))
             self._spoil(line)
-        self.remaining.pop(job, None)
+        for noted in (self.remaining, self.since, self.owed_since, self.deferred):
+            noted.pop(job, None)
+        if self.deferrals is not None:
+            self.deferrals.close(job)
 
     def _close(self, index: int, kind: EventKind) -> None:
         """Note that a job is gone for good, through or stopped at its limit."""
         self.remaining.pop(index, None)
+        if self.deferrals is not None:
+            self.deferrals.close(index)
         if kind is EventKind.FINISH:
             name = self.jobs[index].job_id
             self.done.add(name)
@@ -413,15 +424,8 @@ class State:
         lead_s = self.lead(index, event.nodes, event.time_s) if self.lead is not None else 0.0
         guess = lead_s + self.guess_s(index) / rate
         end_s = event.time_s + guess
-        self.running[index] = Running(
-            event.nodes, event.part, event.time_s, quanta, end_s, resumed, rate, lead_s
-        )
-        if self._by_end:
-            insort(self.by_end[pool.name], (end_s, index))
-        self.in_queue[line.name][index] = None
-        for node, _ in event.nodes:
-            self.on_node[node][index] = None
-        line.account.book(quanta)
+        run = Running(event.nodes, event.part, event.time_s, quanta, end_s, resumed, rate, lead_s)
+        self.occupy(index, run)
         if self.fair:
             self._charge(line, job, event.time_s, guess * quanta)
         self._spoil(line)
@@ -439,6 +443,8 @@ class State:
         if self._by_end:
             ends = self.by_end[pool.name]
             del ends[bisect_left(ends, (one.end_s, index))]
+        if self.permits is not None:
+            self.permits.stop(index, one.placed)
         del self.in_queue[line.name][index]
         for node, _ in one.placed:
             del self.on_node[node][index]
@@ -460,7 +466,7 @@ class State:
         """
         amount = quanta_s / (line.pool.total_units * line.pool.scale or 1)
         if self.policy.half_life_s:
-            amount *= 2.0 ** ((now_s - self._epoch_s) / self.policy.half_life_s)
+            amount *= 2.0 ** ((now_s - self.epoch_s) / self.policy.half_life_s)
         line.used[job.user] = line.used.get(job.user, 0.0) + amount
         line.account.charge(amount)
         if abs(amount) > _REBASE_AT:
@@ -468,19 +474,23 @@ class State:
 
     def _rebase(self, now_s: float) -> None:
         half_life_s = self.policy.half_life_s or 1.0
-        down = 2.0 ** -((now_s - self._epoch_s) / half_life_s)
+        down = 2.0 ** -((now_s - self.epoch_s) / half_life_s)
         for line in self.lines.values():
             line.used = {user: used * down for user, used in line.used.items()}
         for account in self.accounts.values():
             account.charged *= down
-        self._epoch_s = now_s
+        self.epoch_s = now_s
+        self._spoil_all()
 
     def _spoil(self, line: Line) -> None:
         """Note that the head of a line, or its rank, may have changed; with it that of siblings."""
         pool = line.pool.name
         self.touched[pool] = None
-        stale = self.stale[pool]
-        stale[line.name] = None
+        self.stale[pool][line.name] = None
         if self.shared and line.account.parent is not None:
-            for sibling in self.lines_of[pool]:
-                stale[sibling.name] = None
+            self._spoil_all()  # a queue above may have others below it on other nodes
+
+    def _spoil_all(self) -> None:
+        """Note that the rank of every head may have changed."""
+        for line in self.lines.values():
+            self.stale[line.pool.name][line.name] = None

@@ -5,8 +5,10 @@ order, stops jobs of its own queue where the policy says so. The cost of stoppin
 holds times the work it would lose and the time to start again.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
+from functools import partial
 
+from clusterwright.sched import starts
 from clusterwright.sched.line import Line
 from clusterwright.sched.nodes import ALL, Pool, Spot
 from clusterwright.sched.progress import lost_s
@@ -29,23 +31,37 @@ def choose(state: State, line: Line, job: int, now_s: float) -> Choice:
     now_s
         Time of the decision.
     """
+    within = ALL
+    if state.permits is not None:
+        within = state.permits.best_mask(line.pool, job, now_s)
+        if state.place(line.pool, state.ask(job), within) is not None:
+            return NOBODY  # it fits; what it lacks is not to be had from others
+    choice = _chosen(state, line, job, now_s, within)
+    if choice.spot is not None and state.permits is not None:
+        approved = state.permits.approves(line.pool, job, choice.spot, now_s, choice.stopped)
+        return choice if approved else NOBODY
+    return choice
+
+
+def _chosen(state: State, line: Line, job: int, now_s: float, within: int) -> Choice:
+    """Return whom to stop so that a job fits on the nodes of a mask."""
     wake_s = float("inf")
     rules = state.policy.preempt
     if state.shared and "reclaim" in rules:
-        choice = _reclaimed(state, line, job, now_s)
+        choice = _reclaimed(state, line, job, now_s, within)
         if choice.spot is not None:
             return choice
         wake_s = choice.wake_s
     if "priority" in rules or "order" in rules:
         found, later_s = _behind(state, line, job, now_s)
         wake_s = min(wake_s, later_s)
-        choice = cheapest(state, line.pool, job, found, ordered="order" in rules)
+        choice = cheapest(state, line.pool, job, found, ordered="order" in rules, within=within)
         if choice.spot is not None:
             return choice
     return Choice(wake_s=wake_s) if wake_s < float("inf") else NOBODY
 
 
-def _reclaimed(state: State, line: Line, job: int, now_s: float) -> Choice:
+def _reclaimed(state: State, line: Line, job: int, now_s: float, within: int) -> Choice:
     """Return whom a queue stops to get what it is owed."""
     pool, ask = line.pool, state.ask(job)
     tier, owed = line.account.claim(ask.quanta(pool.scale))
@@ -59,11 +75,12 @@ def _reclaimed(state: State, line: Line, job: int, now_s: float) -> Choice:
     for other in state.lines_of[pool.name]:
         if other.account.gives_to(owed, tier):
             wake_s = min(wake_s, _add(state, costs, state.in_queue[other.name], now_s))
-    choice = cheapest(state, pool, job, costs)
-    if choice.spot is not None and _takes_too_much(state, choice.stopped, tier):
-        choice = cheapest(state, pool, job, _cheapest_of_each(state, costs, tier))
+    choice = cheapest(state, pool, job, costs, within=within)
+    enough = partial(_leaves_enough, state, tier)
+    if choice.spot is not None and not enough(choice.stopped):
+        choice = cheapest(state, pool, job, costs, allowed=enough, within=within)
     if choice.spot is None and tier is Tier.GUARANTEED:
-        choice = _moved(state, pool, job, costs, now_s)
+        choice = _moved(state, pool, job, costs, now_s, within)
     return choice if choice.spot is not None else Choice(wake_s=wake_s)
 
 
@@ -74,30 +91,17 @@ def _surplus(state: State, job: int, tier: Tier) -> int:
     return account.used - own
 
 
-def _takes_too_much(state: State, stopped: Iterable[int], tier: Tier) -> bool:
-    """Return whether a queue would fall below its own by more than its last job crosses it."""
+def _leaves_enough(state: State, tier: Tier, stopped: Collection[int]) -> bool:
+    """Return whether no queue would fall below its own by more than its last job crosses it."""
     taken: dict[str, list[int]] = {}
     for job in stopped:
         taken.setdefault(state.line(job).name, []).append(job)
-    return any(
+    return all(
         sum(state.running[job].quanta for job in jobs)
         - max(state.running[job].quanta for job in jobs)
-        >= max(1, _surplus(state, jobs[0], tier))
+        < max(1, _surplus(state, jobs[0], tier))
         for jobs in taken.values()
     )
-
-
-def _cheapest_of_each(state: State, costs: Mapping[int, float], tier: Tier) -> dict[int, float]:
-    """Return of each queue the jobs cheapest to stop, up to what it holds above its own."""
-    left: dict[str, int] = {}
-    found = {}
-    for job in sorted(costs, key=lambda one: (costs[one] / state.running[one].quanta, one)):
-        name = state.line(job).name
-        surplus = left.setdefault(name, _surplus(state, job, tier))
-        if surplus > 0:
-            found[job] = costs[job]
-            left[name] = surplus - state.running[job].quanta
-    return found
 
 
 def _behind(state: State, line: Line, job: int, now_s: float) -> tuple[dict[int, float], float]:
@@ -135,7 +139,9 @@ def _add(state: State, costs: dict[int, float], jobs: Iterable[int], now_s: floa
     return wake_s
 
 
-def _moved(state: State, pool: Pool, job: int, costs: Mapping[int, float], now_s: float) -> Choice:
+def _moved(
+    state: State, pool: Pool, job: int, costs: Mapping[int, float], now_s: float, within: int
+) -> Choice:
     """Return jobs to move out of the way of one that its queue is owed.
 
     Enough is free, or held by those that borrow, but in pieces. Jobs of any queue may be stopped
@@ -144,7 +150,7 @@ def _moved(state: State, pool: Pool, job: int, costs: Mapping[int, float], now_s
     everyone = dict(costs)
     for line in state.lines_of[pool.name]:
         _add(state, everyone, state.in_queue[line.name], now_s)
-    choice = cheapest(state, pool, job, everyone)
+    choice = cheapest(state, pool, job, everyone, within=within)
     if choice.spot is None:
         return NOBODY
     moved = [one for one in choice.stopped if one not in costs]
@@ -155,7 +161,7 @@ def _moved(state: State, pool: Pool, job: int, costs: Mapping[int, float], now_s
     pool.take(nodes, part, state.ask(job))
     settled: list[tuple[int, Spot]] = []
     for one in moved:
-        spot = state.place(pool, state.ask(one), ALL)
+        spot = starts.place(state, pool, one, state.ask(one), now_s)
         if spot is None:
             break
         pool.take(*spot, state.ask(one))

@@ -20,7 +20,8 @@ from clusterwright.model.demand import Demand
 from clusterwright.model.design import Design
 from clusterwright.model.job import Job
 from clusterwright.sched.deferral import Deferrable, decide
-from clusterwright.sched.outlook import Forecast, Hours, num_known, outlook
+from clusterwright.sched.outlook import Hours
+from clusterwright.sched.prospect import Prospect, Signal
 from clusterwright.sched.sleep import SleepingNode, sleeps_after_s
 from clusterwright.study import deferred
 from clusterwright.study.deferred import Course, Rule, Task
@@ -37,7 +38,6 @@ from clusterwright.units import (
     Usd,
 )
 
-Signal = Literal["price", "carbon", "both"]
 Market = Literal["day-ahead", "spot"]
 
 
@@ -307,22 +307,17 @@ def _study_zone(
 
 def _rule(price: Hours, carbon: Hours, published: int | None, setting: EnergySetting) -> Rule:
     """Return the rule of a centre that knows only what has been published."""
-    forecast = Forecast()
+    prospect = Prospect(
+        signal=setting.signal,
+        price_usd_per_j=price,
+        carbon_g_per_j=carbon,
+        published_hour=published,
+        usd_per_tonne=setting.usd_per_tonne,
+    )
 
     def rule(work: Deferrable, hour: int) -> bool:
-        now = setting.first_hour + hour
         ahead = max(1, math.ceil(work.due_s / SECONDS_PER_HOUR))
-        prices = price[: num_known(now, published_hour=published)]
-        carbons = carbon[: num_known(now, published_hour=None)]
-        match setting.signal:
-            case "price":
-                seen = outlook(prices, now, ahead, forecast)
-            case "carbon":
-                seen = outlook(carbons, now, ahead, forecast)
-            case "both":
-                seen = outlook(prices, now, ahead, forecast).plus(
-                    outlook(carbons, now, ahead, forecast), setting.usd_per_tonne / GRAMS_PER_TONNE
-                )
+        seen = prospect.seen(setting.first_hour + hour, ahead)
         return decide(work, seen, caution_ratio=setting.caution_ratio).run
 
     return rule

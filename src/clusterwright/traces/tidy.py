@@ -75,6 +75,14 @@ def _known_time(text: str) -> float:
     return value
 
 
+def _known_size(text: str) -> float:
+    value = number_of(text)
+    if value is None or value <= 0:
+        msg = f"{text!r} is no number of accelerators"
+        raise ValueError(msg)
+    return value
+
+
 COLUMNS = (
     Column(name="job_id", field="job_id", is_needed=True, meaning="its name"),
     Column(
@@ -119,6 +127,18 @@ COLUMNS = (
         field="estimate_s",
         read=_known_time,
         meaning="duration as guessed beforehand, such as a time limit",
+    ),
+    Column(
+        name="min_gpus",
+        field="min_gpus_ratio",
+        read=_known_size,
+        meaning="fewest accelerators that it can run on; empty when it takes all or none",
+    ),
+    Column(
+        name="deadline_s",
+        field="deadline_s",
+        read=_known_time,
+        meaning="when it should be through, in seconds from the start of the trace; empty for none",
     ),
 )
 """Every column, in the order in which they are written."""

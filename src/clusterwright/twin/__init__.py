@@ -2,7 +2,9 @@
 
 from clusterwright.twin.bills import Power
 from clusterwright.twin.centre import cluster_of, jobs_of, power_of, staging_of
+from clusterwright.twin.deferral import Deferral
 from clusterwright.twin.failures import Cause, Failures, Lemons, failures_of
+from clusterwright.twin.forecast import Expected, Luck, StartForecast, forecast
 from clusterwright.twin.hourly import series
 from clusterwright.twin.kernel import Outcome, Setting, describe_policies, run
 from clusterwright.twin.recording import Recording, record
@@ -14,18 +16,23 @@ from clusterwright.twin.summary import summarise
 
 __all__ = [
     "Cause",
+    "Deferral",
+    "Expected",
     "Failures",
     "Lemons",
+    "Luck",
     "Outcome",
     "Power",
     "Recording",
     "Setting",
     "Speeds",
     "Staging",
+    "StartForecast",
     "cluster_of",
     "describe_policies",
     "failures_of",
     "fastest_first",
+    "forecast",
     "jobs_of",
     "of_design",
     "power_of",

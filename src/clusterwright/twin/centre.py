@@ -142,6 +142,7 @@ def _campaigns(work: Training, design: Design, catalog: Catalog, horizon_s: floa
             user=work.name,
             submit_s=float(start),
             duration_s=steps,
+            deadline_s=float(start) + min(work.within_s, work.every_s or math.inf),
             num_gpus_ratio=float(chosen.num_accelerators),
             priority=work.priority,
             checkpoint_interval_s=rated.checkpoint_interval_s,

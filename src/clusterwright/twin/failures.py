@@ -82,6 +82,11 @@ class Failures:
         took_s = (cause.per_gpu_day * _mean_s(cause.repair) for cause in self.causes)
         return math.fsum(took_s) / self.per_gpu_day if self.per_gpu_day else 0.0
 
+    @property
+    def long_repair_s(self) -> Seconds:
+        """Time within which 95 of 100 strikes of any cause are mended; 0 for lost jobs."""
+        return max((one.repair.p95_s for one in self.causes if one.repair), default=0.0)
+
     @classmethod
     def of_nodes(cls, *, per_gpu_day: PerDay, repair_s: Seconds) -> "Failures":
         """Return failures of one cause that takes nodes for always the same time."""

@@ -8,20 +8,23 @@ chance has a random stream of its own, so that one draw more of one kind moves n
 import gc
 import heapq
 import math
-from collections.abc import Callable, Sequence
+from bisect import bisect_right
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 
 from clusterwright.model.cluster import Cluster
 from clusterwright.model.event import Event, EventKind
-from clusterwright.model.job import Job
+from clusterwright.model.job import Job, Reason
 from clusterwright.model.policy import Policy
 from clusterwright.model.quota import BROKEN_AFTER_S
 from clusterwright.model.run import CauseFigures, StagingFigures
-from clusterwright.sched import POLICIES, State, checked, cycle
+from clusterwright.sched import POLICIES, Picture, State, checked, cycle, restored
+from clusterwright.sched.deferrals import Deferrals
 from clusterwright.sched.nodes import Placed
 from clusterwright.sched.progress import kept_s, run_s
 from clusterwright.sched.state import Lead, Rate
 from clusterwright.twin.breakage import Breakage
+from clusterwright.twin.deferral import Deferral
 from clusterwright.twin.failures import Failures
 from clusterwright.twin.log import EventLog
 from clusterwright.twin.records import Records
@@ -37,6 +40,7 @@ _NEVER = math.inf
 _ENDS = {int(kind): kind for kind in (EventKind.FINISH, EventKind.TIMEOUT)}
 
 Progress = Callable[[float, int, int], None]
+Look = Callable[[State, float], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +55,8 @@ class Setting:
     """How nodes fail; absent, they do not."""
     staging: Staging | None = None
     """How data come near; absent, they are everywhere."""
+    deferral: Deferral | None = None
+    """How jobs with a deadline wait for better hours; absent, they do not."""
     wake_s: Seconds = 0.0
     """Time until a sleeping node takes work, where the policy puts idle nodes to sleep."""
     horizon_s: Seconds | None = None
@@ -99,6 +105,11 @@ class _Run:
     awaited: set[float] = field(default_factory=set)
     repairing: int = 0
     transfers: int = 0
+    looks: list[float] = field(default_factory=list)  # the last one first
+    look: Look | None = None
+    asked: dict[int, float] = field(default_factory=dict)  # when each first started, or never
+    num_asked: int = 0
+    coming: int = 0
 
 
 def run(
@@ -108,6 +119,8 @@ def run(
     *,
     rate: Callable[[Sequence[Job]], Rate] | None = None,
     progress: Progress | None = None,
+    looks_s: Sequence[Seconds] = (),
+    look: Look | None = None,
 ) -> Outcome:
     """Run jobs on a cluster and return what became of them.
 
@@ -124,6 +137,8 @@ def run(
         best; absent, it is 1 everywhere.
     progress
         Told time, events so far and jobs that wait, now and then.
+    looks_s, look
+        Times at which the state is shown, and to whom; it must be left as it is.
 
     Raises
     ------
@@ -143,6 +158,7 @@ def run(
     )
     sleepers = Sleepers.of(state, setting.wake_s)
     state.lead = _lead(stager, sleepers)
+    state.deferrals = _deferrals(state, cluster, setting)
     here = _Run(
         state=state,
         setting=setting,
@@ -152,13 +168,89 @@ def run(
         sleepers=sleepers,
         attempt=[0] * len(jobs),
         unfinished=len(jobs),
+        looks=sorted(looks_s, reverse=True),
+        look=look,
     )
-    gc.freeze()  # the jobs stay for the whole run: the collector need not walk them again and again
-    try:
-        end = _play(here, jobs, progress)
-    finally:
-        gc.unfreeze()
+    for number in range(len(here.breakage.causes)):
+        _plan_strike(here, 0.0, number)
+    end = _play(here, jobs, progress)
     return _outcome(here, cluster, jobs, end if setting.horizon_s is None else setting.horizon_s)
+
+
+def starts_from(
+    seen: Picture,
+    cluster: Cluster,
+    jobs: Sequence[Job],
+    setting: Setting,
+    asked: Collection[str],
+    *,
+    repairs: Sequence[tuple[int, Seconds]] = (),
+    rate: Callable[[Sequence[Job]], Rate] | None = None,
+) -> dict[str, float]:
+    """Go on from a picture until the jobs asked about have started, and return when each did.
+
+    Parameters
+    ----------
+    seen
+        The picture. All nodes are taken to be awake, and all data to be near.
+    cluster
+        The nodes.
+    jobs
+        The jobs of the picture, and those still to come.
+    setting
+        Policy, failures, horizon, seed.
+    asked
+        Names of the jobs asked about.
+    repairs
+        Nodes that are down, with when each is back.
+    rate
+        As for `run`.
+
+    Returns
+    -------
+    dict
+        Time of the first start by job; infinity for one that has not started by the horizon, or
+        when nothing could happen any more.
+
+    Raises
+    ------
+    InvalidInput
+        If the picture speaks of what there is not.
+    """
+    jobs = tuple(sorted(jobs, key=lambda job: job.submit_s))  # stable: equal ones keep their order
+    number_of = {job.job_id: number for number, job in enumerate(jobs)}
+    how = checked(setting.policy)
+    speed = rate(jobs) if rate is not None else None
+    state = restored(cluster, jobs, how, seen, pooled=setting.pooled, rate=speed)
+    state.deferrals = _deferrals(state, cluster, setting)
+    if state.deferrals is not None:
+        for name in (*(one.job for one in seen.running), *(one.job for one in seen.waiting)):
+            state.deferrals.note(number_of[name])
+    state.freed += [job for job, gate in state.gates.items() if gate is Reason.STAGING_DATA]
+    coming = bisect_right(jobs, seen.at_s, key=lambda job: job.submit_s)
+    here = _Run(
+        state=state,
+        setting=setting,
+        log=EventLog(),
+        breakage=Breakage(setting.failures, cluster, setting.seed),
+        stager=None,
+        sleepers=None,
+        attempt=[0] * len(jobs),
+        unfinished=len(jobs) - coming + len(seen.running) + len(seen.waiting),
+        asked={number_of[name]: _NEVER for name in asked},
+        num_asked=len(asked),
+        coming=coming,
+    )
+    for number in range(len(here.breakage.causes)):
+        _plan_strike(here, seen.at_s, number)
+    for node, back_s in repairs:
+        here.repairing += 1
+        _plan(here, back_s, EventKind.NODE_REPAIR, node)
+    for index, one in state.running.items():
+        _plan_end(here, index, one.since_s, not_before_s=seen.at_s)
+    _plan(here, seen.at_s, _WAKE, -1)
+    _play(here, jobs, None)
+    return {jobs[index].job_id: start_s for index, start_s in here.asked.items()}
 
 
 def describe_policies() -> list[dict[str, str]]:
@@ -168,16 +260,24 @@ def describe_policies() -> list[dict[str, str]]:
 
 def _play(here: _Run, jobs: Sequence[Job], progress: Progress | None) -> float:
     """Let everything happen, and return when the last of it did."""
+    gc.freeze()  # the jobs stay for the whole run: the collector need not walk them again and again
+    try:
+        return _all_moments(here, jobs, progress)
+    finally:
+        gc.unfreeze()
+
+
+def _all_moments(here: _Run, jobs: Sequence[Job], progress: Progress | None) -> float:
     state, planned, setting = here.state, here.planned, here.setting
     log, arrivals = here.log, [*(job.submit_s for job in jobs), _NEVER]
     horizon = _NEVER if setting.horizon_s is None else setting.horizon_s
-    for number in range(len(here.breakage.causes)):
-        _plan_strike(here, 0.0, number)
-    coming, now = 0, 0.0
-    while here.unfinished:
+    coming, now = here.coming, 0.0
+    while here.unfinished and (here.num_asked or not here.asked):  # until all asked about started
         then = arrivals[coming]
         if planned and planned[0][0] < then:
             then = planned[0][0]
+        if here.looks and here.looks[-1] < then:
+            _show(here, then)
         if then > horizon or then == _NEVER:
             break
         if not state.running and _stuck(here, arrivals[coming]):
@@ -192,10 +292,10 @@ def _play(here: _Run, jobs: Sequence[Job], progress: Progress | None) -> float:
         decided = cycle(state, now)
         for event in decided.events:
             log.add(event)
-            if event.kind is EventKind.START:
+            if event.kind is EventKind.START or event.kind is EventKind.RESIZE:
                 _begin(here, event.job, now)
-            elif here.sleepers is not None and event.kind is EventKind.PREEMPT:
-                here.sleepers.stopped(event.job, now)
+            elif event.kind is EventKind.PREEMPT and here.sleepers is not None:
+                _leave(here, here.sleepers, event.job, now)
         if now < decided.wake_s < _NEVER and decided.wake_s not in here.awaited:
             here.awaited.add(decided.wake_s)
             _plan(here, decided.wake_s, _WAKE, -1)
@@ -203,6 +303,12 @@ def _play(here: _Run, jobs: Sequence[Job], progress: Progress | None) -> float:
             here.told = len(log) // _TELL_EVERY
             progress(now, len(log), state.num_waiting())
     return now
+
+
+def _show(here: _Run, then: float) -> None:
+    """Show the state as it is up to the next event."""
+    while here.looks and here.looks[-1] < then and here.look is not None:
+        here.look(here.state, here.looks.pop())
 
 
 def _stuck(here: _Run, submit_s: float) -> bool:
@@ -221,6 +327,14 @@ def _plan_strike(here: _Run, now: float, number: int) -> None:
     time_s = here.breakage.next_s(number, now)
     if time_s < _NEVER:
         _plan(here, time_s, EventKind.NODE_FAIL, number)
+
+
+def _deferrals(state: State, cluster: Cluster, setting: Setting) -> Deferrals | None:
+    """Return who decides which jobs wait for a better hour; None where none does."""
+    if setting.deferral is None:
+        return None
+    spared = {group.queue for group in cluster.groups if group.num_spares}
+    return Deferrals(state, setting.deferral.on(state.jobs, setting.failures, spared))
 
 
 def _lead(stager: Stager | None, sleepers: Sleepers | None) -> Lead | None:
@@ -309,16 +423,29 @@ def _apply(here: _Run, event: Event) -> None:
 def _begin(here: _Run, index: int, now: float) -> None:
     """Plan the end of a job that the cycle has started."""
     state = here.state
+    if here.num_asked and here.asked.get(index) == _NEVER:
+        here.asked[index] = now
+        here.num_asked -= 1
     if here.stager is not None and not here.attempt[index]:
         here.stager.begin(index, now)
     here.attempt[index] += 1
-    if index not in state.running:
-        return  # it was stopped again within the same cycle
+    if index in state.running:  # else it was stopped again within the same cycle
+        _plan_end(here, index, now)
+
+
+def _plan_end(here: _Run, index: int, start_s: float, *, not_before_s: float = 0.0) -> None:
+    state = here.state
     lasts, kind = run_s(state, index), EventKind.FINISH
     limit = state.jobs[index].time_limit_s
     if limit is not None and lasts > limit:
         lasts, kind = limit, EventKind.TIMEOUT
-    _plan(here, now + lasts, kind, index, here.attempt[index])
+    _plan(here, max(start_s + lasts, not_before_s), kind, index, here.attempt[index])
+
+
+def _leave(here: _Run, sleepers: Sleepers, job: int, now: float) -> None:
+    """Let the nodes of a job idle, unless it has started anew in the same cycle."""
+    if job not in here.state.running:
+        sleepers.stopped(job, now)
 
 
 def _outcome(here: _Run, cluster: Cluster, jobs: Sequence[Job], end_s: float) -> Outcome:

@@ -20,8 +20,8 @@ COLUMNS = {
     "job": "which job, a place in the columns `job_…`; -1 when none is meant",
     "node": "which node, a place in the columns `node_…`; -1 when no single one is meant",
     "part": "on a start on a share of an accelerator, which one of the node; else -1",
-    "kept_s": "on a stop, work done since the start that is not lost",
-    "num_nodes": "on a start, how many nodes it takes; else 0",
+    "kept_s": "on a stop or a change of size, work done since the start that is not lost",
+    "num_nodes": "on a start or a change of size, how many nodes it takes; else 0",
     "nodes": "the nodes of all starts, one start after the other, `num_nodes` each",
     "quanta": "what each of those starts takes of each of those nodes: 7,000 are an accelerator, "
     "or cores on a node without",

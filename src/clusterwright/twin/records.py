@@ -22,8 +22,12 @@ _WAITS = (
     EventKind.RELEASE,
     EventKind.INTERRUPT,
     EventKind.PREEMPT,
+    EventKind.HOLD_BY_ADMIN,
+    EventKind.RELEASE_BY_ADMIN,
+    EventKind.DEFER,
 )
-_STOPS = (EventKind.INTERRUPT, EventKind.PREEMPT)
+_RUNS = (EventKind.START, EventKind.RESIZE)
+_STOPS = (EventKind.INTERRUPT, EventKind.PREEMPT, EventKind.RESIZE)
 _OF_DATA = (EventKind.STAGED, EventKind.EVICTED)  # they name a job, but nothing happens to it
 
 
@@ -81,7 +85,7 @@ class Records:
         kept_s: Column = columns["kept_s"][rows].astype(np.float64)
         last = np.append(job[1:] != job[:-1], True) if job.size else np.zeros(0, dtype=bool)
         until = np.where(last, end_s, np.append(time_s[1:], 0.0)) if job.size else time_s
-        ran = kind == EventKind.START
+        ran = np.isin(kind, _RUNS)
         waited = np.isin(kind, _WAITS)
         self.runs = _spans(job, time_s, until, quanta[rows], last, ran)
         self.waits = _spans(job, time_s, until, np.ones(job.size), last, waited)
@@ -132,11 +136,17 @@ class Records:
         kept = _sum(job[stops], kept_s[stops], count)
         useful = np.where(np.isnan(self.end_s), kept, duration_s)
         going = runs.open_at_end  # what runs at the end has lost nothing yet
-        useful += _sum(runs.job[going], lasted[going], count)
-        self.lost_s = np.maximum(self.held_s - useful, 0.0)
         full = np.zeros(count)
         np.maximum.at(full, runs.job, runs.quanta)
+        elastic = np.array([one.min_gpus_ratio is not None for one in jobs], dtype=bool)
+        if elastic.any():  # its work is counted on all that it asks for, whatever it held
+            full[elastic] = [one.quanta for one in jobs if one.min_gpus_ratio is not None]
+        part = runs.quanta / np.maximum(full, 1.0)[runs.job]
+        share = np.where(elastic[runs.job], part, 1.0)
+        useful += _sum(runs.job[going], (lasted * share)[going], count)
         self.lost_quanta_s = np.maximum(self.held_quanta_s - useful * full, 0.0)
+        whole_s = _sum(runs.job, lasted * share, count) if elastic.any() else self.held_s
+        self.lost_s = np.maximum(np.where(elastic, whole_s, self.held_s) - useful, 0.0)
 
 
 class Level:

@@ -27,6 +27,8 @@ class Sleepers:
 
     def wake_s(self, job: int, placed: Placed, now_s: float) -> float:
         """Return how long the nodes of a job that starts take until all of them are awake."""
+        for node, _ in self._placed.get(job, ()):  # it left them in this very moment
+            self._idle_since_s[node] = now_s
         self._placed[job] = placed
         for node, _ in placed:
             if not self._on_node[node] and now_s - self._idle_since_s[node] > self._after_s:

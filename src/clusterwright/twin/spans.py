@@ -10,7 +10,7 @@ import numpy as np
 from clusterwright.model.event import EventKind
 from clusterwright.twin.recording import Floats, Numbers, Recording
 
-_TAKES = (EventKind.START,)
+_TAKES = (EventKind.START, EventKind.RESIZE)
 _LEAVES = (EventKind.FINISH, EventKind.TIMEOUT, EventKind.CANCEL)
 _QUEUES = (EventKind.SUBMIT, EventKind.INTERRUPT, EventKind.PREEMPT)
 _OFF = (EventKind.NODE_FAIL, EventKind.NODE_REPAIR)
@@ -50,7 +50,7 @@ class Attempts(Spans):
 def attempts(recording: Recording) -> Attempts:
     """Return each time that a job held nodes, in order of the starts."""
     columns = recording.log.columns()
-    spans, rows = _spans(recording, "job", _TAKES, (*_LEAVES, *_QUEUES[1:]))
+    spans, rows = _spans(recording, "job", _TAKES, (*_LEAVES, *_QUEUES[1:], EventKind.RESIZE))
     many = columns["num_nodes"]
     row_of_event = np.full(many.size, -1)
     row_of_event[rows] = np.arange(rows.size)

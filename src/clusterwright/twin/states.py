@@ -83,7 +83,7 @@ def _changes(outcome: Outcome, num_nodes: int) -> tuple[_Numbers, Hours, _Number
     """Return nodes, times and by how much their jobs and their losses change."""
     log = outcome.log.columns()
     kind, time_s = log["kind"], np.minimum(log["time_s"], outcome.end_s)
-    starts = np.flatnonzero(kind == EventKind.START)
+    starts = np.flatnonzero(np.isin(kind, (EventKind.START, EventKind.RESIZE)))
     many = log["num_nodes"][starts].astype(np.int64)
     nodes = log["nodes"]
     ends = np.empty(starts.size)

@@ -9,6 +9,7 @@ import contextlib
 import errno
 import fcntl
 import os
+import resource
 import select
 import signal
 import sys
@@ -20,6 +21,7 @@ from typing import Any
 from clusterwright.engines.local import processes, spool
 from clusterwright.engines.local.cgroups import Group, ours
 from clusterwright.engines.local.part import Part
+from clusterwright.engines.local.tasks import FILES
 
 ROUND_S = 2.0
 """How often it looks for orders by itself while something runs, should a wake-up be lost."""
@@ -41,6 +43,7 @@ class Agent:
         self._poll = select.poll()
         self._handlers: dict[int, Callable[[], None]] = {}
         self._leaving = False
+        self._tag = ""
         self.umask = os.umask(0o077)
 
     def run(self) -> None:
@@ -60,7 +63,10 @@ class Agent:
             signal.signal(ignored, signal.SIG_IGN)
         config = spool.read(home / "node.json") or {}
         self.free_cores = list(config.get("cores") or ())
+        self._tag = str(config.get("tag"))
         limits = self._make_group(config)
+        # It holds two handles a task, and must not run out where its tasks would not.
+        resource.setrlimit(resource.RLIMIT_NOFILE, (FILES[1], FILES[1]))
         # 3. Nothing of the agent before this one may live, nor start.
         while not self._end_the_past():
             time.sleep(0.05)
@@ -148,7 +154,7 @@ class Agent:
         here = ours() if config.get("cgroups") else None
         if here is None:
             return ()
-        centre = Group(here / f"clusterwright-{config['tag']}")
+        centre = Group(here / f"clusterwright-{self._tag}")
         group = Group(centre.path / self.node)
         if not centre.make():
             return ()
@@ -160,9 +166,8 @@ class Agent:
         return group.hand_down()
 
     def _end_the_past(self) -> bool:
-        config = spool.read(self.spool.node(self.node) / "node.json") or {}
         marks = {
-            "CLUSTERWRIGHT_ENGINE": str(config.get("tag")),
+            "CLUSTERWRIGHT_ENGINE": self._tag,
             "CLUSTERWRIGHT_NODE": self.node,
         }
         leaders = []
@@ -199,13 +204,12 @@ class Agent:
         spool.poke(self.spool.ear(self.node))
 
     def _clear(self) -> None:
+        """End all that runs here, as whoever came after us would; the next one does the rest."""
         for part in self.parts.values():
             part.kill()
+        with contextlib.suppress(OSError):
+            self._end_the_past()
         if self.group:
-            self.group.kill()
-            deadline = time.monotonic() + 1.0
-            while self.group.members() and time.monotonic() < deadline:
-                time.sleep(0.005)
             self.group.remove()
             # Not removed while it holds the group of another node.
             with contextlib.suppress(OSError):

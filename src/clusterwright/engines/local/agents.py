@@ -6,6 +6,7 @@ import select
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterable
 from pathlib import Path
@@ -19,6 +20,8 @@ KEPT = frozenset(
     {
         *("PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "LANGUAGE", "TZ", "TMPDIR"),
         *("LD_LIBRARY_PATH", "VIRTUAL_ENV", "CUDA_HOME", "CUDA_PATH", "SSL_CERT_FILE"),
+        # A server that is itself a job's: what it starts must be found when that job is ended.
+        *("CLUSTERWRIGHT_ENGINE", "CLUSTERWRIGHT_ATTEMPT", "CLUSTERWRIGHT_NODE"),
         *("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy"),
     }
 )
@@ -30,6 +33,7 @@ class Agents:
 
     def __init__(self, place: Spool) -> None:
         """Take the spool; nothing is started before `start`."""
+        self._lock = threading.RLock()  # of all below: one thread waits while another asks
         self._spool = place
         self._handles: dict[str, int] = {}
         self._dead: set[str] = set()
@@ -52,24 +56,14 @@ class Agents:
 
     def alive(self, identity: str) -> bool:
         """Return True while the process of an identity runs; once dead is dead for ever."""
-        if not identity or identity in self._dead:
-            return False
-        handle = self._handles.get(identity)
-        if handle is None:
-            handle = processes.open_identity(identity)
-            if handle is not None:
-                self._handles[identity] = handle
-        if handle is not None and not _ready(handle):
-            return True
-        self._dead.add(identity)
-        if self._handles.pop(identity, None) is not None and handle is not None:
-            os.close(handle)
-        return False
+        with self._lock:
+            return bool(identity) and identity not in self._dead and self._runs(identity)
 
     def handles(self, nodes: Iterable[str]) -> list[int]:
         """Return handles that can be read once the agents of nodes die."""
-        found = (self.identity(node) for node in nodes)
-        return [self._handles[identity] for identity in found if identity]
+        with self._lock:
+            found = (self.identity(node) for node in nodes)
+            return [self._handles[identity] for identity in found if identity]
 
     def start(self, nodes: Iterable[str]) -> list[str]:
         """Start the agents of nodes that have none, and return whose were started.
@@ -77,25 +71,28 @@ class Agents:
         One that was started a moment ago is let be: it may be about to be ready.
         """
         now = time.monotonic()
-        due = [
-            node
-            for node in nodes
-            if now - self._started.get(node, -RESTART_S) >= RESTART_S and not self.identity(node)
-        ]
         children = []
-        for node in due:
-            self._started[node] = now
-            children.append(self._start(node))
+        with self._lock:
+            due = [
+                node
+                for node in nodes
+                if now - self._started.get(node, -RESTART_S) >= RESTART_S
+                and not self.identity(node)
+            ]
+            for node in due:
+                self._started[node] = now
+                children.append(self._start(node))
         for child in children:
             child.wait()
         return due
 
     def end(self, node: str, number: signal.Signals) -> None:
         """Send the agent of a node a signal that ends it; its tasks end with it."""
-        handle = self._handles.get(self.identity(node))
-        if handle is not None:
-            with contextlib.suppress(ProcessLookupError):
-                signal.pidfd_send_signal(handle, number)
+        with self._lock:
+            handle = self._handles.get(self.identity(node))
+            if handle is not None:
+                with contextlib.suppress(ProcessLookupError):
+                    signal.pidfd_send_signal(handle, number)
 
     def await_end(self, nodes: Iterable[str], patience_s: float) -> list[str]:
         """Wait until nodes have no agent; return those that still have one."""
@@ -115,9 +112,23 @@ class Agents:
 
     def close(self) -> None:
         """Let go of all handles; the agents go on."""
-        for handle in self._handles.values():
+        with self._lock:
+            for handle in self._handles.values():
+                os.close(handle)
+            self._handles = {}
+
+    def _runs(self, identity: str) -> bool:
+        handle = self._handles.get(identity)
+        if handle is None:
+            handle = processes.open_identity(identity)
+            if handle is not None:
+                self._handles[identity] = handle
+        if handle is not None and not _ready(handle):
+            return True
+        self._dead.add(identity)
+        if self._handles.pop(identity, None) is not None and handle is not None:
             os.close(handle)
-        self._handles = {}
+        return False
 
     def _start(self, node: str) -> subprocess.Popen[bytes]:
         log = os.open(

@@ -25,7 +25,6 @@ from clusterwright.engines.protocol import (
     AttemptSeen,
     Capabilities,
     Launch,
-    NodeSeen,
     Observation,
     OutOfReach,
     Phase,
@@ -41,6 +40,9 @@ FENCE_PATIENCE_S = 1.0
 """How long one call of `fence` waits for agents to be through."""
 HUNG_S = 10.0
 """An agent that has not ended a fenced part after this long is killed itself."""
+
+LOOK_S = 0.005
+"""How often what is about to come is looked for. The FIFO is for `wait` alone to hear."""
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -65,7 +67,8 @@ def _at_the_door(
 class LocalEngine:
     """Runs jobs as processes on this machine, on one node or on several emulated ones.
 
-    It is meant for one thread; `log_path` and `report_path` may be called from any.
+    One thread may call `wait` while another calls all else; `log_path` and `report_path` may be
+    called from any.
     """
 
     name = "local"
@@ -134,20 +137,7 @@ class LocalEngine:
         """
         if self._lock >= 0:
             return
-        for directory in (self.root, self.root / "nodes", self.root / "attempts", self._spool.live):
-            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self.root.chmod(0o700)
-        lock = os.open(self.root / "engine.lock", os.O_RDWR | os.O_CREAT, 0o600)
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(lock)
-            message = f"{self.root} is in use by another server; stop that one first"
-            raise Conflict(message) from None
-        self._lock = lock
-        spool.create(self.root / "engine.json", {"tag": secrets.token_hex(6)})
-        self._tag = str((spool.read(self.root / "engine.json") or {})["tag"])
-        self._ear = spool.listen(self._spool.wake)
+        self._take_root()
         upkeep.describe_nodes(self._spool, self.nodes, self._tag, cgroups=self._cgroups)
         upkeep.clear_orphans(self._spool, self.nodes)
         upkeep.retire_others(self._spool, self.nodes, self._agents)
@@ -161,7 +151,10 @@ class LocalEngine:
         """Return every node, and every attempt that is not forgotten."""
         self._must_be_open()
         now = time.time()
-        seen = tuple(self._see_node(node) for node in self.nodes.values())
+        seen = tuple(
+            sight.see_node(self._spool, node, up=bool(self._agents.identity(name)))
+            for name, node in self.nodes.items()
+        )
         attempts = []
         for name in spool.names(self._spool.live):
             one = self._see(name)
@@ -224,7 +217,9 @@ class LocalEngine:
                 spool.write(self._spool.inbox(node) / name, dict(order.secrets), sync=False)
         (self._spool.live / name).touch(0o600)
         spool.create(self._spool.order(name), document)
+        # Agents make ready while the order goes to disk, and begin once it is there.
         self._poke(name)
+        spool.settle(self._spool.order(name))
 
     @_at_the_door
     def stop(self, attempt: Attempt, stop: Stop) -> None:
@@ -279,7 +274,7 @@ class LocalEngine:
             if time.monotonic() >= deadline:
                 self._kill_hung(name, left, order)
                 return False
-            _await_any([self._ear], min(0.05, deadline - time.monotonic()))
+            time.sleep(LOOK_S)
 
     @_at_the_door
     def signal(self, attempt: Attempt, signal: str) -> None:
@@ -315,6 +310,7 @@ class LocalEngine:
         self._must_be_open()
         spool.write(self._home(node) / "down.json", {"reason": reason})
         self._agents.end(node, signal.SIGKILL)
+        self._agents.await_end([node], OPEN_PATIENCE_S)
 
     @_at_the_door
     def start_node(self, node: str) -> None:
@@ -329,7 +325,7 @@ class LocalEngine:
     def log_path(self, attempt: Attempt, rank: int, stream: Stream) -> Path | None:
         """Return the file of a rank's output; under torchrun that of its node's one task."""
         name = orders.name_of(attempt)
-        order = spool.read(self._spool.order(name))
+        order = fencing.order_of(self._spool, name)
         if order is None or order["void"] is not None:
             return None
         task = rank // order["ranks_per_task"]
@@ -383,8 +379,15 @@ class LocalEngine:
 
     @_at_the_door
     def shut_down(self) -> None:
-        """End all agents, and with them every task; then let go."""
-        self._must_be_open()
+        """End all agents, and with them every task; then let go. It need not be open.
+
+        Raises
+        ------
+        Conflict
+            If another server has this root.
+        """
+        if self._lock < 0:
+            self._take_root()
         others = spool.names(self.root / "nodes")
         for node in others:
             self._agents.end(node, signal.SIGTERM)
@@ -397,32 +400,27 @@ class LocalEngine:
 
     # --- nodes
 
+    def _take_root(self) -> None:
+        for directory in (self.root, self.root / "nodes", self.root / "attempts", self._spool.live):
+            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.root.chmod(0o700)
+        lock = os.open(self.root / "engine.lock", os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(lock)
+            message = f"{self.root} is in use by another server; stop that one first"
+            raise Conflict(message) from None
+        self._lock = lock
+        spool.create(self.root / "engine.json", {"tag": secrets.token_hex(6)})
+        self._tag = str((spool.read(self.root / "engine.json") or {})["tag"])
+        self._ear = spool.listen(self._spool.wake)
+
     def _wanted(self) -> Iterator[str]:
         """Yield the nodes that should have an agent."""
         for node in self.nodes:
             if not (self._spool.node(node) / "down.json").exists():
                 yield node
-
-    def _see_node(self, node: LocalNode) -> NodeSeen:
-        home = self._spool.node(node.name)
-        up = bool(self._agents.identity(node.name))
-        down = spool.read(home / "down.json")
-        drained = spool.read(home / "drained.json")
-        reason = "" if up else "its agent died and is being started again"
-        if down is not None and not up:
-            reason = str(down.get("reason"))
-        elif drained is not None:
-            reason = str(drained.get("reason"))
-        return NodeSeen(
-            name=node.name,
-            up=up,
-            drained=drained is not None,
-            reason=reason,
-            num_gpus=node.num_gpus,
-            gpu_model=node.gpu_model,
-            num_cpus=node.num_cpus,
-            memory_bytes=node.memory_bytes,
-        )
 
     def _home(self, node: str) -> Path:
         self._must_be_open()
@@ -435,8 +433,7 @@ class LocalEngine:
         while time.monotonic() < deadline:
             if all(self._agents.identity(node) for node in nodes):
                 return
-            _await_any([self._ear], 0.02)
-            spool.hear(self._ear)
+            time.sleep(LOOK_S)
 
     # --- attempts
 
@@ -444,7 +441,7 @@ class LocalEngine:
         found = self._orders.get(name)
         if found is None:
             # An order never changes, so to remember it is to remember nothing of what happens.
-            found = spool.read(self._spool.order(name))
+            found = fencing.order_of(self._spool, name)
             if found is not None:
                 self._orders[name] = found
         return found
@@ -481,10 +478,3 @@ class LocalEngine:
     def _must_be_open(self) -> None:
         if self._lock < 0:
             raise OutOfReach("the local engine is not open; call open() first")
-
-
-def _await_any(handles: Sequence[int], timeout_s: float) -> None:
-    poll = select.poll()
-    for handle in handles:
-        poll.register(handle, select.POLLIN)
-    poll.poll(max(0.0, timeout_s) * 1000)

@@ -11,17 +11,35 @@ from clusterwright.engines.local.spool import Spool
 from clusterwright.engines.protocol import Attempt, End
 
 
+def order_of(place: Spool, name: str) -> dict[str, Any] | None:
+    """Return the order of an attempt; None where there is none yet.
+
+    One that a crash of the machine tore is void: nobody started anything by it after that.
+    """
+    found = spool.read(place.order(name))
+    if found is None and place.order(name).exists():
+        job_id, _, number = name.rpartition(".")
+        return _void(Attempt(job_id, int(number)), End.NODE_FAIL, "the machine itself crashed")
+    return found
+
+
 def bury(place: Spool, attempt: Attempt, name: str) -> None:
     """Put a void order where a launch would put its own: the first one stands."""
     place.attempt(name).mkdir(mode=0o700, parents=True, exist_ok=True)
-    document = {
+    (place.live / name).touch(0o600)
+    spool.create(
+        place.order(name), _void(attempt, End.NOT_STARTED, "fenced before it was launched")
+    )
+    spool.settle(place.order(name))
+
+
+def _void(attempt: Attempt, end: End, why: str) -> dict[str, Any]:
+    return {
         "attempt": {"job_id": attempt.job_id, "number": attempt.number},
-        "void": orders.void(End.NOT_STARTED, "fenced before it was launched"),
+        "void": orders.void(end, why),
         "nodes": {},
         "agents": {},
     }
-    (place.live / name).touch(0o600)
-    spool.create(place.order(name), document)
 
 
 def end_part(place: Spool, agents: Agents, order: Mapping[str, Any], node: str) -> bool:

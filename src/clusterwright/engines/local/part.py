@@ -78,10 +78,15 @@ class Part:
             if node != self._agent.node:
                 self._watch_peer(node)
                 spool.poke(self._spool.ear(node))
+        if self._reason is not None:
+            return  # a node of the gang is gone already
         try:
             self._prepare()
             self._started_s = time.time()
             self._write("running")
+            # It must be known after a crash of the machine that this was begun. The server is
+            # about the same, so mostly both wait for one commit.
+            spool.settle(self._spool.order(self.name))
             self._meter = energy.Meter(self._own["devices"]) if self._own["devices"] else None
             for task in self._tasks:
                 task.release()

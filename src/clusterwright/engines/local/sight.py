@@ -4,8 +4,9 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from clusterwright.engines.local import processes, spool
+from clusterwright.engines.local.nodes import LocalNode
 from clusterwright.engines.local.spool import Spool
-from clusterwright.engines.protocol import Attempt, AttemptSeen, End, Phase
+from clusterwright.engines.protocol import Attempt, AttemptSeen, End, NodeSeen, Phase
 
 ENDS = {
     "stopped": End.STOPPED,
@@ -119,6 +120,27 @@ def _codes(order: Mapping[str, Any], parts: Mapping[str, Any]) -> tuple[int | No
         found = parts[node].get("codes") or []
         codes += [*found, *[None] * (len(own["tasks"]) - len(found))]
     return tuple(codes)
+
+
+def see_node(place: Spool, node: LocalNode, *, up: bool) -> NodeSeen:
+    """Return what there is of a node whose agent is there, or is not."""
+    down = spool.read(place.node(node.name) / "down.json")
+    drained = spool.read(place.node(node.name) / "drained.json")
+    reason = "" if up else "its agent died and is being started again"
+    if down is not None and not up:
+        reason = str(down.get("reason"))
+    elif drained is not None:
+        reason = str(drained.get("reason"))
+    return NodeSeen(
+        name=node.name,
+        up=up,
+        drained=drained is not None,
+        reason=reason,
+        num_gpus=node.num_gpus,
+        gpu_model=node.gpu_model,
+        num_cpus=node.num_cpus,
+        memory_bytes=node.memory_bytes,
+    )
 
 
 def running(part: Mapping[str, Any]) -> list[processes.Process]:

@@ -1,8 +1,8 @@
 """The spool: the files by which engine and agents speak, and how each is written whole.
 
 Agents load this module, so it imports the standard library alone. A file appears under its name
-with all of its contents or not at all: it is written beside, synced and renamed (or linked, where
-the first to write must win). A FIFO for each side wakes it; what it says stands in the files.
+with all of its contents or not at all: it is written beside and renamed (or linked, where the
+first to write must win). A FIFO for each side wakes it; what it says stands in the files.
 
     engine.lock engine.json wake          the engine: one at a time; its tag; its FIFO
     live/<attempt>                        attempts that the engine has not been told to forget
@@ -105,27 +105,42 @@ def write(path: Path, value: object, *, sync: bool = True) -> None:
     OSError
         If it cannot be written; what was there stays.
     """
-    fresh = _beside(path, value, sync=sync)
+    fresh, handle = _beside(path, value)
     try:
+        if sync:
+            os.fsync(handle)
         fresh.rename(path)
     except OSError:
         fresh.unlink(missing_ok=True)
         raise
-    if sync:
-        sync_directory(path.parent)
+    finally:
+        os.close(handle)
 
 
 def create(path: Path, value: object) -> bool:
-    """Put a JSON document where nothing is yet; return False when something is."""
-    fresh = _beside(path, value, sync=True)
+    """Put a JSON document where nothing is yet; return False when something is.
+
+    Only `settle` makes it last: should the machine itself crash before, it may be torn or gone.
+    """
+    fresh, handle = _beside(path, value)
+    os.close(handle)
     try:
         path.hardlink_to(fresh)
     except FileExistsError:
         return False
     finally:
         fresh.unlink(missing_ok=True)
-    sync_directory(path.parent)
     return True
+
+
+def settle(path: Path) -> None:
+    """Make a file and its name last beyond a crash of the machine."""
+    for place, flags in ((path, os.O_RDONLY), (path.parent, os.O_RDONLY | os.O_DIRECTORY)):
+        handle = os.open(place, flags)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
 
 
 def read(path: Path) -> dict[str, Any] | None:
@@ -182,25 +197,16 @@ def hear(handle: int) -> bool:
     return heard
 
 
-def sync_directory(path: Path) -> None:
-    """Make the names in a directory last beyond a loss of power."""
-    handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
-def _beside(path: Path, value: object, *, sync: bool) -> Path:
+def _beside(path: Path, value: object) -> tuple[Path, int]:
+    """Write a document under a name of no meaning; return the name and an open handle."""
     fresh = path.with_name(f".{path.name}.{os.getpid()}.{next(_numbers)}")
+    text = json.dumps(value).encode()
     handle = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
     try:
-        with os.fdopen(handle, "w") as file:
-            json.dump(value, file)
-            file.flush()
-            if sync:
-                os.fsync(file.fileno())
+        while text:
+            text = text[os.write(handle, text) :]
     except OSError:
+        os.close(handle)
         fresh.unlink(missing_ok=True)
         raise
-    return fresh
+    return fresh, handle

@@ -16,6 +16,8 @@ from clusterwright.engines.local import processes
 
 PR_SET_PDEATHSIG = 1
 NO_PROGRAM = 127
+FILES = resource.getrlimit(resource.RLIMIT_NOFILE)
+"""Open files that tasks may have: what was set when the agent began."""
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -156,6 +158,7 @@ def _become(
         doing = "take its limits"
         if cores:
             os.sched_setaffinity(0, cores)
+        resource.setrlimit(resource.RLIMIT_NOFILE, FILES)
         if setting.data_limit_bytes:
             resource.setrlimit(resource.RLIMIT_DATA, (setting.data_limit_bytes,) * 2)
         doing = "open its streams"

@@ -55,8 +55,9 @@ def retire_others(place: Spool, nodes: Mapping[str, LocalNode], agents: Agents) 
 def make_directories(place: Spool, name: str, order: Launch) -> None:
     """Make the directories of an attempt and of its job."""
     job = place.job(order.attempt.job_id)
-    for directory in (place.attempt(name), job / "work", job / "output"):
-        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    # One by one: `parents=True` would leave those above open to others.
+    for directory in (job.parent, job, place.attempt(name), job / "work", job / "output"):
+        directory.mkdir(mode=0o700, exist_ok=True)
     checkpoints = order.checkpoint_dir or str(job / "checkpoints")
     if "://" not in checkpoints:
         Path(checkpoints).mkdir(mode=0o700, parents=True, exist_ok=True)

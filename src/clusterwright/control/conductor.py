@@ -1,0 +1,355 @@
+"""The live loop: what people ask and the engine sees goes into the journal, then into decisions.
+
+One thread owns the book. Each turn takes what has come, writes down what it means together with
+what the scheduler decides, and only then lets anybody act on it: what was not written down has not
+happened. Killed at any moment, it reads the journal back and compares it with the engine.
+"""
+
+import contextlib
+import logging
+import queue
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from prometheus_client import Histogram
+
+from clusterwright.control import carry, fold, observe, watch
+from clusterwright.control.book import Book
+from clusterwright.control.carrier import Carrier, News, Work
+from clusterwright.control.clock import Clock
+from clusterwright.control.entries import Entry, Fact
+from clusterwright.control.journal import Journal, JournalUnwritable
+from clusterwright.engines import Attempt, Engine, Observation
+from clusterwright.errors import ClusterwrightError, Conflict
+from clusterwright.sched import cycle
+
+_log = logging.getLogger(__name__)
+_IDLE_S = 1.0  # without anything to do the loop looks at the clock so often
+_TURNS_S = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 1.0)
+_WATCH_S = 1.0  # checkpoints and reports of running jobs are looked at so often
+
+Order = Callable[[Book, float], Sequence[Entry]]
+View = Callable[[Book, Sequence[Entry]], Any]  # what a caller is to see once it is written down
+Listener = Callable[[Sequence[Entry]], None]
+
+
+@dataclass(slots=True)
+class _Asked:
+    """Something that somebody has asked for and waits on."""
+
+    order: Order
+    view: View
+    answer: "Future[Any]"
+
+
+class Conductor:
+    """Runs a centre: journal, book, engine."""
+
+    def __init__(
+        self, journal: Journal, engine: Engine, root: Path, *, book: Book | None = None
+    ) -> None:
+        """Read the journal back; nothing moves before `start`.
+
+        Parameters
+        ----------
+        journal
+            Of this centre; this process is its writer.
+        engine
+            Carries decisions out.
+        root
+            Directory for what the centre gives to jobs.
+        book
+            What the journal comes to, where the caller has read it already.
+
+        Raises
+        ------
+        JournalBroken
+            If an entry is torn or altered.
+        """
+        self.journal, self.engine = journal, engine
+        self.places = carry.Places(root)
+        self.book = book if book is not None else fold.book_of(journal.entries())
+        self.clock = Clock(self.book.time_s)
+        self.lock = threading.RLock()
+        self.deposed = False
+        self.failure = ""  # why nothing can be written down; empty when all is well
+        self.seen: Observation | None = None
+        self.waiting: dict[Attempt, str] = {}
+        self._asked: queue.SimpleQueue[_Asked | News | None] = queue.SimpleQueue()
+        self._listeners: list[Listener] = []
+        self._wake_s = float("inf")
+        self._watched_s = 0.0
+        self._carrier = Carrier(engine, self._asked.put, every_s=_IDLE_S)
+        self._thread = threading.Thread(target=self._run, name="conductor", daemon=True)
+        self._stopping = False
+        self.turns = Histogram(
+            "clusterwright_schedule_duration_seconds",
+            "One turn of the loop, the journal included.",
+            buckets=_TURNS_S,
+            registry=None,
+        )
+
+    def prepare(self, order: Order) -> Sequence[Entry]:
+        """Carry an order out before the start: it is written down, nothing is decided on it.
+
+        Raises
+        ------
+        ClusterwrightError
+            What the order raises.
+        JournalUnwritable
+            If it could not be written down.
+        """
+        with self.lock:
+            return self.journal.append(self._applied(order(self.book, self.clock.now_s())))
+
+    def start(self) -> None:
+        """Begin to conduct; the engine is open."""
+        self._thread.start()
+        self._carrier.start()
+
+    def stop(self) -> None:
+        """Stop conducting; what runs goes on, and is found again at the next start."""
+        self._stopping = True
+        self._asked.put(None)
+        if self._thread.is_alive():
+            self._thread.join(timeout=30)
+            self._carrier.stop()
+        self.engine.close()
+
+    @property
+    def stopped(self) -> bool:
+        """Return whether it conducts no more, or is about to."""
+        return self._stopping
+
+    def ask(self, order: Order, *, timeout_s: float = 30.0) -> Any:
+        """Have an order carried out, and return its entries once they are written down.
+
+        Raises
+        ------
+        ClusterwrightError
+            What the order raises; `JournalUnwritable` when it could not be written down.
+        TimeoutError
+            If the loop did not come to it in time; it may still come to it.
+        """
+        return self.ask_later(order).result(timeout=timeout_s)
+
+    def ask_later(self, order: Order, view: View = lambda _, entries: entries) -> "Future[Any]":
+        """Have an order carried out; the result is there once its entries are written down.
+
+        Parameters
+        ----------
+        order
+            Looks at the book and returns entries.
+        view
+            Makes the result of the book as it is then, and of the entries with their numbers;
+            absent, the entries.
+        """
+        answer: Future[Any] = Future()
+        if self._stopping:
+            answer.set_exception(Conflict("the control plane is stopping"))
+        else:
+            self._asked.put(_Asked(order, view, answer))
+        return answer
+
+    @contextlib.contextmanager
+    def reading(self) -> Iterator[Book]:
+        """Give the book to a reader while nobody changes it."""
+        with self.lock:
+            yield self.book
+
+    def listen(self, listener: Listener) -> Callable[[], None]:
+        """Tell a listener every entry once it is written down; return how to end that."""
+        with self.lock:
+            self._listeners.append(listener)
+
+        def end() -> None:
+            with self.lock, contextlib.suppress(ValueError):
+                self._listeners.remove(listener)
+
+        return end
+
+    def _run(self) -> None:
+        while not self._stopping:
+            asked, news = self._next()
+            try:
+                with self.turns.time():
+                    self._turn(asked, news)
+            except Exception:
+                # A fault of ours: what was not written down is forgotten, and the book made anew.
+                _log.exception("a turn failed")
+                self._start_over("a fault of clusterwright; see the server's log", asked)
+
+    def _next(self) -> tuple[list[_Asked], News | None]:
+        """Wait for something to do, and return all there is: newer news replace older ones."""
+        asked: list[_Asked] = []
+        news: News | None = None
+        pause_s = min(_IDLE_S, max(0.0, self._wake_s - self.clock.now_s()))
+        with contextlib.suppress(queue.Empty):
+            one = self._asked.get(timeout=pause_s)
+            while True:
+                if isinstance(one, _Asked):
+                    asked.append(one)
+                elif one is not None:
+                    news = one if news is None else _joined(news, one)
+                one = self._asked.get_nowait()
+        return asked, news
+
+    def _turn(self, asked: Sequence[_Asked], news: News | None) -> None:
+        with self.lock:
+            now_s = self.clock.now_s()
+            book = self.book
+            entries: list[Entry] = []
+            answers: list[tuple[_Asked, int, int]] = []
+            for one in asked:
+                try:
+                    wanted = one.order(book, now_s)
+                except ClusterwrightError as error:
+                    one.answer.set_exception(error)
+                    continue
+                answers.append((one, len(entries), len(entries) + len(wanted)))
+                entries += self._applied(wanted)
+            if news is not None:
+                entries += self._heard(news, now_s)
+            if now_s >= self._wake_s:
+                book.state.touched.update(dict.fromkeys(book.state.pools))
+            decided = cycle(book.state, book.sched_s(now_s))
+            self._wake_s = book.epoch_s + decided.wake_s
+            for event in decided.events:
+                entry = book.entry(event)
+                fold.apply(book, entry, decided=True)
+                entries.append(entry)
+            work = self._work(entries, now_s)
+            try:
+                written = self.journal.append(entries)
+            except JournalUnwritable as error:
+                self._start_over(str(error), asked)
+                return
+            except Conflict as error:  # another server has taken over: this one must do no more
+                self._stopping = True
+                self.deposed = True
+                self._start_over(str(error), asked)
+                return
+            self.failure = ""
+            results = [(one, one.view(book, written[first:last])) for one, first, last in answers]
+        self._publish(written)
+        for one, result in results:
+            one.answer.set_result(result)
+        if work is not None:
+            self._carrier.give(work)
+
+    def _applied(self, entries: Sequence[Entry]) -> Sequence[Entry]:
+        for entry in entries:
+            fold.apply(self.book, entry)
+        return entries
+
+    def _heard(self, news: News, now_s: float) -> list[Entry]:
+        """Take note of what the engine sees, and of what jobs have left on disk."""
+        book = self.book
+        entries: list[Entry] = []
+        if news.out_of_reach != book.reach:
+            body = {"reach": not news.out_of_reach, "message": news.out_of_reach}
+            entries += self._applied([Entry(now_s, Fact.ENGINE, body=body)])
+        jump_s = self.clock.jump_s()
+        if jump_s:
+            entries += self._applied([Entry(now_s, Fact.CLOCK, body={"jump_s": jump_s})])
+        for attempt, why in news.refused:
+            entries += self._applied(observe.never_started(book, attempt, why, now_s))
+        for attempt in news.fenced:
+            entries += self._applied(observe.fenced(book, attempt, now_s))
+        if news.seen is None:
+            return entries
+        self.seen = news.seen
+        entries += self._watched(news, now_s)
+        entries += self._applied(observe.facts(book, news.seen, now_s))
+        return entries
+
+    def _watched(self, news: News, now_s: float) -> list[Entry]:
+        """Look at what jobs left on disk: now and then, and before an end is taken note of."""
+        assert news.seen is not None
+        book = self.book
+        ending = {one.attempt for one in news.seen.attempts if one.phase in observe.OVER} & set(
+            book.live
+        )
+        due = now_s - self._watched_s >= _WATCH_S
+        if due:
+            self._watched_s = now_s
+        mine = [
+            one.attempt
+            for one in news.seen.attempts
+            if one.attempt in book.live and (due or one.attempt in ending)
+        ]
+        entries = watch.saved(book, self.places, mine, now_s)
+        paths = {one: news.reports[one] for one in mine if one in news.reports}
+        entries += watch.reported(book, paths, now_s)
+        return list(self._applied(entries))
+
+    def _work(self, entries: list[Entry], now_s: float) -> Work | None:
+        """Return what the engine must do; first launches are written down with the rest."""
+        if self.seen is None:
+            return None
+        book = self.book
+        todo = carry.todo(book, self.seen)
+        self.waiting = todo.waiting
+        launches = []
+        for attempt in todo.launch:
+            record = book.jobs[attempt.job_id]
+            known = record.attempts[attempt.number - 1]
+            try:
+                secrets = carry.secrets_of(record, self.places)
+            except LookupError as error:
+                entries += self._applied(
+                    observe.never_started(book, attempt, str(error.args[0]), now_s)
+                )
+                continue
+            if known.asked_s is None:
+                # All before it has ended by now, so what is newest stays the newest.
+                entries += self._applied(watch.saved(book, self.places, [attempt], now_s))
+                body = {"attempt": attempt.number, "resume_from": record.checkpoint_path}
+                entries += self._applied([Entry(now_s, Fact.LAUNCH, record.job_id, body=body)])
+            launches.append(carry.order(book, record, known, self.places, secrets))
+        stops = []
+        for attempt in todo.stop:
+            record = book.jobs[attempt.job_id]
+            stops.append((attempt, carry.stop_of(record, record.attempts[attempt.number - 1])))
+        return Work(
+            launch=tuple(launches),
+            stop=tuple(stops),
+            fence=tuple(todo.fence),
+            forget=tuple(todo.forget),
+            drain=tuple((node, book.drained[node]) for node in todo.drain),
+            undrain=tuple(todo.undrain),
+        )
+
+    def _publish(self, written: Sequence[Entry]) -> None:
+        if not written:
+            return
+        for listener in tuple(self._listeners):
+            try:
+                listener(written)
+            except Exception:
+                _log.exception("a listener failed")
+
+    def _start_over(self, why: str, asked: Sequence[_Asked]) -> None:
+        """Forget what could not be written down: the journal alone counts."""
+        self.failure = why
+        _log.error("nothing was written down: %s", why)
+        for one in asked:
+            if not one.answer.done():
+                one.answer.set_exception(JournalUnwritable(f"{why}; nothing was changed"))
+        with self.lock:
+            self.book = fold.book_of(self.journal.entries())
+            self._wake_s = self.clock.now_s() + _IDLE_S
+
+
+def _joined(older: News, newer: News) -> News:
+    return News(
+        seen=newer.seen,
+        reports=newer.reports,
+        fenced=(*older.fenced, *newer.fenced),
+        refused=(*older.refused, *newer.refused),
+        out_of_reach=newer.out_of_reach,
+    )

@@ -1,0 +1,1 @@
+"""Migrations of the journal's schema, from one release to the next."""
