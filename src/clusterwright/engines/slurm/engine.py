@@ -30,7 +30,7 @@ from clusterwright.engines.slurm.spool import FENCED, SAFE, Entry, Spool, parse_
 from clusterwright.errors import UnknownName
 
 _BOOKS: Final = (
-    *("submitted", "end", "stop", "limit", "not_started", "ended", "fenced", "fencing"),
+    *("submitted", "placed", "end", "stop", "limit", "not_started", "ended", "fenced", "fencing"),
     *("secrets", "batch.sh", "rank.sh", "lock"),
 )
 _LATER: Final = ("submit limit", "submitjob", "maxsubmit", "not available now", "is down")
