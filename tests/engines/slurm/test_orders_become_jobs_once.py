@@ -439,6 +439,31 @@ def test_silence_of_a_lost_node_proves_nothing_however_long(bench):
     assert bench.seen().phase is Phase.LOST
 
 
+def test_a_lost_node_counts_though_slurm_strikes_it_off_the_jobs_list(bench):
+    bench.engine.launch(order())
+    bench.begin()
+    bench.slurm.nodes["n2"]["states"] = ["down"]
+    bench.slurm.set(1, "NODE_FAIL", "COMPLETING", nodes="n1")
+    assert not bench.engine.fence(TRAIN)
+    bench.slurm.set(1, "NODE_FAIL", end=4501, nodes="n1")
+    assert not bench.engine.fence(TRAIN)
+    bench.engine.confirm_dead("n2")
+    assert bench.engine.fence(TRAIN)
+    seen = bench.seen()
+    assert (seen.end, seen.lost_nodes) == (End.NODE_FAIL, ("n2",))
+
+
+def test_nodes_that_slurm_chose_are_remembered_as_its_batch_script_found_them(tmp_path):
+    bench = Bench(tmp_path, delegate=True)
+    bench.engine.launch(order(nodes=()))
+    bench.begin()
+    (bench.path() / "placed").write_text("n1,n2\n")
+    bench.slurm.nodes["n2"]["states"] = ["down"]
+    bench.slurm.set(1, "NODE_FAIL", end=4501, nodes="n1")
+    assert bench.seen().lost_nodes == ("n2",)
+    assert not bench.engine.fence(TRAIN)
+
+
 def test_a_node_that_answers_again_is_given_time_to_kill_what_it_finds(bench):
     lost(bench)
     bench.clock.now_s += 100

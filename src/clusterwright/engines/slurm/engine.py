@@ -30,7 +30,7 @@ from clusterwright.engines.slurm.spool import FENCED, SAFE, Entry, Spool, parse_
 from clusterwright.errors import UnknownName
 
 _BOOKS: Final = (
-    *("submitted", "end", "stop", "limit", "not_started", "ended", "fenced", "fencing"),
+    *("submitted", "placed", "end", "stop", "limit", "not_started", "ended", "fenced", "fencing"),
     *("secrets", "batch.sh", "rank.sh", "lock"),
 )
 _LATER: Final = ("submit limit", "submitjob", "maxsubmit", "not available now", "is down")
@@ -256,9 +256,8 @@ class SlurmEngine:
         """
         row = self._known(node)
         if row.states & {"DRAIN", "DRAINED", "DRAINING"}:
-            # UNDRAIN would be enough, but RESUME is what every version knows; a node that does
-            # not answer stays down in either case.
-            self._update(node, "RESUME")
+            # Not RESUME, which would also bring a node up that is down.
+            self._update(node, "UNDRAIN")
 
     def log_path(self, attempt: Attempt, rank: int, stream: Stream) -> Path | None:
         """Return the file that a rank prints to; it may not be there yet."""

@@ -82,11 +82,10 @@ class Fence:
         """Return what is known of the attempt's nodes since fencing began; it is noted."""
         facts: dict[str, Any] = dict(entry.noted("fencing") or {})
         if not facts:
-            order = entry.noted("order") or {}
             facts = {
                 "began_s": self._clock(),
                 "started_s": row.start_s if row else None,
-                "nodes": list(row.nodes if row else ()) or list(order.get("nodes") or ()),
+                "nodes": sorted({*entry.nodes, *(row.nodes if row else ())}),
                 "node_fail": bool(row and row.states & {"NODE_FAIL", "BOOT_FAIL"}),
                 "lost": [],
                 "back_s": {},

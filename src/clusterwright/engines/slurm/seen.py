@@ -116,7 +116,7 @@ def attempt(entry: Entry, row: JobRow | None, down: Collection[str]) -> AttemptS
     if kept is not None:
         return restore(entry, kept)
     order = entry.noted("order") or {}
-    nodes = tuple(order.get("nodes") or ()) or (row.nodes or row.asked_nodes if row else ())
+    nodes = entry.nodes or (row.nodes or row.asked_nodes if row else ())
     lost = tuple(name for name in nodes if name in down)
     facts: dict[str, Any] = {  # the fields that do not depend on how far it is
         "attempt": entry.attempt,

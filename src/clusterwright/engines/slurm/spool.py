@@ -151,6 +151,15 @@ class Entry:
             (self.path / name).unlink(missing_ok=True)
 
     @property
+    def nodes(self) -> tuple[str, ...]:
+        """Its nodes in the order of ranks: as ordered, else as its batch script found them.
+
+        Slurm's own list loses a node as soon as the node is lost.
+        """
+        ordered = (self.noted("order") or {}).get("nodes") or ()
+        return tuple(ordered) or tuple(filter(None, (self.text("placed") or "").split(",")))
+
+    @property
     def ending(self) -> Ending | None:
         """What the batch script recorded at its end; None while it has not."""
         words = (self.text("end") or "").split()

@@ -74,6 +74,7 @@ if [ -f "$dir/secrets" ]; then
     rm -f "$dir/secrets"
 fi
 [ -n "$nodes" ] || nodes=$(scontrol show hostnames "$SLURM_JOB_NODELIST" | paste -s -d, -)
+write placed "$nodes"
 export CLUSTERWRIGHT_NODE_LIST="$nodes" CLUSTERWRIGHT_NUM_NODES="$SLURM_JOB_NUM_NODES"
 export MASTER_ADDR="${address:-${nodes%%,*}}"
 export MASTER_PORT=$((20000 + SLURM_JOB_ID % 12000))
