@@ -34,6 +34,13 @@ class JournalBroken(ClusterwrightError):
 
     exit_code = ExitCode.TARGET
 
+    def __init__(self, what: str) -> None:
+        """Say what is wrong, and how a backup takes the place of a damaged journal."""
+        super().__init__(
+            f"{what}; where it is damaged, set it aside, and `clusterwright restore BACKUP` "
+            "writes a backup into a new one"
+        )
+
 
 class JournalUnwritable(ClusterwrightError):
     """Nothing can be written down now; nothing has been."""
