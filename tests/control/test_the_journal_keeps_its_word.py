@@ -94,9 +94,9 @@ def test_a_touched_row_is_found_and_named(tmp_path, harm, says):
         journal.append(_some(5))
     with sqlite3.connect(path) as database:
         database.execute(harm)
-    with pytest.raises(JournalBroken, match=f"{says}.*clusterwright restore"):
-        with Journal(str(path)) as journal:
-            journal.check()
+    says = f"{says}.*clusterwright restore"
+    with pytest.raises(JournalBroken, match=says), Journal(str(path)) as journal:
+        journal.check()
 
 
 def test_a_torn_page_is_found(tmp_path):
