@@ -13,6 +13,7 @@ class Drive:
         self.book = Book()
         self.now_s = start_s
         self.entries = []
+        self.wake_s = float("inf")
         self.do(lambda book, now: orders.change_centre(book, centre, now))
 
     def do(self, order, after_s=0.0):
@@ -22,10 +23,22 @@ class Drive:
         self.apply(made)
         return made
 
+    def rest(self, for_s):
+        """Let time pass; the scheduler looks whenever it asked to, as in the live loop."""
+        end_s = self.now_s + for_s
+        while self.now_s < self.wake_s < end_s:
+            self.now_s = self.wake_s + 1e-6
+            self.apply([])
+        self.now_s = end_s
+
     def apply(self, made):
         for entry in made:
             self._take(entry)
-        decided = cycle(self.book.state, self.book.sched_s(self.now_s))
+        state = self.book.state
+        if self.now_s >= self.wake_s:  # as the live loop does
+            state.touched.update(dict.fromkeys(state.pools))
+        decided = cycle(state, self.book.sched_s(self.now_s))
+        self.wake_s = self.book.epoch_s + decided.wake_s
         for event in decided.events:
             self._take(self.book.entry(event), decided=True)
 

@@ -11,7 +11,7 @@ import signal
 import sys
 import tempfile
 import time
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,8 @@ from clusterwright.catalog import Catalog
 from clusterwright.cli import examples
 from clusterwright.cli.progress import Progress
 from clusterwright.cli.serve import in_background, running
+from clusterwright.control.journal import Journal
+from clusterwright.control.replay import Replay, replay
 from clusterwright.control.server import Serving
 from clusterwright.errors import ClusterwrightError
 from clusterwright.model.centre import Centre, Nodes, Rates
@@ -56,6 +58,7 @@ class Live:
     resumed_from: int
     num_attempts: int
     same_result: bool
+    replayed: Replay
 
     def text(self) -> str:
         """Return it as a table for people."""
@@ -72,6 +75,7 @@ class Live:
             f"{one.cost_usd:>9.5f}{1000 * one.energy_kwh:>9.3f}{one.carbon_g:>8.2f}"
             for one in (self.undisturbed, self.predicted, self.measured)
         ]
+        lines += ["", f"{self.replayed.text[0].upper()}{self.replayed.text[1:]}."]
         return "\n".join(lines)
 
     def document(self) -> dict[str, Any]:
@@ -90,6 +94,7 @@ class Live:
             "resumed_from_step": self.resumed_from,
             "num_attempts": self.num_attempts,
             "same_result": self.same_result,
+            "replayed": asdict(self.replayed),
         }
 
 
@@ -108,9 +113,11 @@ def run(design: Design, parts: Catalog, progress: Progress) -> Live:
         context = client.Context(name="demo", url=found["url"], token=f"file:{state / 'token'}")
         try:
             with client.Client(context) as centre:
-                return _twice(centre, state, progress)
+                live = _twice(centre, state, progress)
         finally:
             _end(state, found["pid"])
+        with Journal(str(state / "journal.sqlite")) as journal:
+            return replace(live, replayed=replay(journal.entries()))
 
 
 def _twice(centre: client.Client, state: Path, progress: Progress) -> Live:
@@ -132,6 +139,7 @@ def _twice(centre: client.Client, state: Path, progress: Progress) -> Live:
         resumed_from=int("".join(filter(str.isdigit, Path(resumed).name)) or 0),
         num_attempts=second["num_attempts"],
         same_result=_result(centre, first, before) == _result(centre, second, after),
+        replayed=Replay(num_entries=0, num_decisions=0, difference=None),  # once the server is down
     )
 
 

@@ -18,12 +18,13 @@ from typing import Any
 from prometheus_client import Histogram
 from sqlalchemy.exc import SQLAlchemyError
 
-from clusterwright.control import carry, fold, observe, watch
+from clusterwright.control import carry, fold, health, observe, watch
 from clusterwright.control.book import Book
 from clusterwright.control.carrier import Carrier, News, Work
 from clusterwright.control.clock import Clock
 from clusterwright.control.entries import Entry, Fact
 from clusterwright.control.journal import Journal, JournalUnwritable
+from clusterwright.control.records import AttemptRecord, Record
 from clusterwright.engines import Attempt, Engine, Observation
 from clusterwright.errors import ClusterwrightError, Conflict
 from clusterwright.sched import cycle
@@ -32,6 +33,7 @@ _log = logging.getLogger(__name__)
 _IDLE_S = 1.0  # without anything to do the loop looks at the clock so often
 _TURNS_S = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 1.0)
 _WATCH_S = 1.0  # checkpoints and reports of running jobs are looked at so often
+_GAP_S = 30.0  # not having looked for longer, nobody can say who was silent meanwhile
 
 Order = Callable[[Book, float], Sequence[Entry]]
 View = Callable[[Book, Sequence[Entry]], Any]  # what a caller is to see once it is written down
@@ -85,6 +87,7 @@ class Conductor:
         self._listeners: list[Listener] = []
         self._wake_s = float("inf")
         self._watched_s = 0.0
+        self._listened_s = 0.0  # since when reports were looked at without a gap
         self._carrier = Carrier(engine, self._asked.put, every_s=_IDLE_S)
         self._thread = threading.Thread(target=self._run, name="conductor", daemon=True)
         self._stopping = False
@@ -278,6 +281,8 @@ class Conductor:
         self.seen = news.seen
         entries += self._watched(news, now_s)
         entries += self._applied(observe.facts(book, news.seen, now_s))
+        silences = health.silences(book, news.seen.attempts, self._listened_s, now_s)
+        entries += self._applied(silences)
         return entries
 
     def _watched(self, news: News, now_s: float) -> list[Entry]:
@@ -289,6 +294,8 @@ class Conductor:
         )
         due = now_s - self._watched_s >= _WATCH_S
         if due:
+            if now_s - self._watched_s > _GAP_S:
+                self._listened_s = now_s
             self._watched_s = now_s
         mine = [
             one.attempt
@@ -298,7 +305,20 @@ class Conductor:
         entries = watch.saved(book, self.places, mine, now_s)
         paths = {one: news.reports[one] for one in mine if one in news.reports}
         entries += watch.reported(book, paths, now_s)
-        return list(self._applied(entries))
+        entries = list(self._applied(entries))
+        if due:
+            ends = health.unused(book, news.seen.attempts, self._files_of, now_s)
+            entries += self._applied(ends)
+        return entries
+
+    def _files_of(self, record: Record, known: AttemptRecord) -> Iterator[Path]:
+        """Yield the files that an attempt writes into."""
+        ranks = len(known.shares) * record.spec.num_tasks_per_node
+        paths = [self.engine.report_path(known.attempt)]
+        for rank in range(ranks):
+            paths.append(self.engine.log_path(known.attempt, rank, "out"))
+            paths.append(self.engine.log_path(known.attempt, rank, "err"))
+        yield from (path for path in paths if path is not None)
 
     def _work(self, entries: list[Entry], now_s: float) -> Work | None:
         """Return what the engine must do; first launches are written down with the rest."""

@@ -71,7 +71,7 @@ def _larger(state: "State", pool: Pool, job: int, now_s: float) -> Placed | None
     ask, run, one = state.ask(job), state.running[job], state.jobs[job]
     pool.give(run.placed, run.part, ask)
     spot = starts.place(state, pool, job, ask, now_s)
-    pool.take(run.placed, run.part, ask)
+    pool.put_back(run.placed, run.part, ask)
     if spot is None:
         return None
     quanta = sum(taken for _, taken in spot[0])

@@ -159,19 +159,26 @@ class Pool:
     def give(self, placed: Placed, part: int = -1, ask: Ask | None = None) -> None:
         """Take quanta of nodes back; those of a node that is down stay out of use."""
         self.num_gains += 1
+        self._change(placed, part, ask, 1)
+
+    def put_back(self, placed: Placed, part: int = -1, ask: Ask | None = None) -> None:
+        """Undo a `give` that was a trial: on nodes that take no more jobs too, unlike `take`."""
+        self._change(placed, part, ask, -1)
+
+    def _change(self, placed: Placed, part: int, ask: Ask | None, sign: int) -> None:
         first = self.first
         if part >= 0:
             ((node, quanta),) = placed
-            self._share(node - first, part, quanta)
+            self._share(node - first, part, sign * quanta)
         elif len(placed) == 1:
-            self._move(placed[0][0] - first, placed[0][1] // self.scale)
+            self._move(placed[0][0] - first, sign * (placed[0][1] // self.scale))
         else:
             whole, rest = self._parted(placed)
-            self._move_whole(placed, whole, taken=False)
+            self._move_whole(placed, whole, taken=sign < 0)
             for bit, units in rest:
-                self._move(bit, units)
+                self._move(bit, sign * units)
         if self.cores is not None:
-            self._host(placed, ask, 1)
+            self._host(placed, ask, sign)
 
     def close(self, node: int, *, drain: bool = False) -> None:
         """Let a node take no more jobs: it is down, or drained."""

@@ -189,7 +189,7 @@ class _Room:
         if spot is not None:
             for job in sorted(gone[:-1], key=lambda one: (-self.costs[one], one)):
                 run = state.running[job]
-                pool.take(run.placed, run.part, state.ask(job))
+                pool.put_back(run.placed, run.part, state.ask(job))
                 without = state.place(pool, ask, mask)
                 if without is None:
                     pool.give(run.placed, run.part, state.ask(job))
@@ -198,7 +198,7 @@ class _Room:
                     gone.remove(job)
         for job in gone:
             run = state.running[job]
-            pool.take(run.placed, run.part, state.ask(job))
+            pool.put_back(run.placed, run.part, state.ask(job))
         return Choice(spot=spot, stopped=tuple(gone)) if spot is not None else NOBODY
 
     def _in_each(self, masks: Sequence[int]) -> tuple[list[Found | None], list[int]]:

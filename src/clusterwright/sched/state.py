@@ -123,6 +123,7 @@ class State:
         self.timers: list[tuple[float, int]] = []
         self.behind: dict[str, list[int]] = {}
         self.freed: list[int] = []
+        self.arrays = gates.Arrays()
         self.owed_since: dict[int, float] = {}
         self.broken: list[tuple[str, float]] = []
         self._shapes: dict[tuple[object, ...], Ask] = {}
@@ -218,16 +219,12 @@ class State:
         line = self.line_of_queue[job.queue]
         patience = self.policy.patience_s
         self.since[index] = now_s
+        gates.enter(self, index)
         if self.deferrals is not None:
             self.deferrals.note(index)
         due = None if patience is None else job.submit_s + patience
         line.add(
-            index,
-            job,
-            self.ask(index),
-            self.key(job, self.left_s(index)),
-            self.guess_s(index),
-            due,
+            index, job, self.ask(index), self.key(job, self.left_s(index)), self.guess_s(index), due
         )
         self._spoil(line)
 
@@ -336,6 +333,7 @@ class State:
             line.remove(job, self.ask(job))
             self.gates[job] = reason
             self._spoil(line)
+            gates.leave(self, job)
         else:
             msg = f"job {self.jobs[job].job_id} does not wait, so it cannot be held"
             raise ClusterwrightError(msg)
@@ -370,12 +368,14 @@ class State:
             noted.pop(job, None)
         if self.deferrals is not None:
             self.deferrals.close(job)
+        gates.leave(self, job)
 
     def _close(self, index: int, kind: EventKind) -> None:
         """Note that a job is gone for good, through or stopped at its limit."""
         self.remaining.pop(index, None)
         if self.deferrals is not None:
             self.deferrals.close(index)
+        gates.leave(self, index)
         if kind is EventKind.FINISH:
             name = self.jobs[index].job_id
             self.done.add(name)

@@ -171,5 +171,5 @@ def _moved(
     pool.give(nodes, part, state.ask(job))
     for one in choice.stopped:
         run = state.running[one]
-        pool.take(run.placed, run.part, state.ask(one))
+        pool.put_back(run.placed, run.part, state.ask(one))
     return choice if len(settled) == len(moved) else NOBODY
