@@ -94,6 +94,7 @@ def test_a_touched_row_is_found_and_named(tmp_path, harm, says):
         journal.append(_some(5))
     with sqlite3.connect(path) as database:
         database.execute(harm)
+    says = f"{says}.*clusterwright restore"
     with pytest.raises(JournalBroken, match=says), Journal(str(path)) as journal:
         journal.check()
 

@@ -9,7 +9,6 @@ import hashlib
 import json
 import sqlite3
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
@@ -26,9 +25,6 @@ _ENTRIES = sa.table(
     "entries",
     *(sa.column(name) for name in ("seq", "time_s", "kind", "job", "node", "body", "who", "chain")),
 )
-_PICTURES = sa.table(
-    "pictures", *(sa.column(name) for name in ("seq", "time_s", "form", "body", "digest"))
-)
 _TERM = sa.table("term", sa.column("one"), sa.column("number"))
 _COLUMNS = tuple(_ENTRIES.c)
 
@@ -38,23 +34,18 @@ class JournalBroken(ClusterwrightError):
 
     exit_code = ExitCode.TARGET
 
+    def __init__(self, what: str) -> None:
+        """Say what is wrong, and how a backup takes the place of a damaged journal."""
+        super().__init__(
+            f"{what}; where it is damaged, set it aside, and `clusterwright restore BACKUP` "
+            "writes a backup into a new one"
+        )
+
 
 class JournalUnwritable(ClusterwrightError):
     """Nothing can be written down now; nothing has been."""
 
     exit_code = ExitCode.TRY_LATER
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Picture:
-    """What the journal comes to up to an entry, so that not all of it need be read again."""
-
-    seq: int
-    """Number of the last entry in it."""
-    form: str
-    """How the body is written; a picture of another form is not used."""
-    body: str
-    """The picture."""
 
 
 class Journal:
@@ -187,43 +178,6 @@ class Journal:
         except sa.exc.DBAPIError as error:
             msg = f"the journal {self.url_shown} is damaged: {_cause(error)}"
             raise JournalBroken(msg) from error
-
-    def keep(self, picture: Picture) -> None:
-        """Keep a picture, and drop all older ones but the last.
-
-        Raises
-        ------
-        JournalUnwritable
-            If it cannot be written.
-        """
-        row = {
-            "seq": picture.seq,
-            "time_s": self.last_s,
-            "form": picture.form,
-            "body": picture.body,
-            "digest": hashlib.sha256(picture.body.encode()).hexdigest(),
-        }
-        try:
-            with self._engine.begin() as connection:
-                kept = connection.execute(sa.select(sa.func.max(_PICTURES.c.seq))).scalar()
-                if kept is not None:
-                    connection.execute(sa.delete(_PICTURES).where(_PICTURES.c.seq < kept))
-                connection.execute(sa.delete(_PICTURES).where(_PICTURES.c.seq == picture.seq))
-                connection.execute(sa.insert(_PICTURES), row)
-        except sa.exc.DBAPIError as error:
-            msg = f"the journal {self.url_shown} cannot be written: {_cause(error)}"
-            raise JournalUnwritable(msg) from error
-
-    def picture(self, form: str) -> Picture | None:
-        """Return the newest whole picture of a form; None when the journal is to be read whole."""
-        query = sa.select(_PICTURES.c.seq, _PICTURES.c.form, _PICTURES.c.body, _PICTURES.c.digest)
-        with self._engine.connect() as connection:
-            rows = connection.execute(query.order_by(_PICTURES.c.seq.desc())).all()
-        for row in rows:
-            whole = hashlib.sha256(row.body.encode()).hexdigest() == row.digest
-            if whole and row.form == form and row.seq <= self.seq:
-                return Picture(seq=row.seq, form=row.form, body=row.body)
-        return None
 
     def backup(self, path: Path) -> int:
         """Copy the journal into a new SQLite file, and return how many entries it has.
