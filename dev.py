@@ -66,6 +66,11 @@ PARTS: Mapping[str, Part] = {
         packages=("chromium", "fonts-noto-cjk", "fonts-liberation"),
         purpose="the report as a browser shows it",
     ),
+    "postgres": Part(
+        program="pg_ctlcluster",
+        packages=("postgresql",),
+        purpose="the journal in PostgreSQL",
+    ),
     "slurm": Part(
         program="slurmctld",
         packages=(*("slurmctld", "slurmd", "slurm-client", "slurm-wlm-basic-plugins", "munge"),),

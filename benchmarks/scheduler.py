@@ -7,6 +7,7 @@ Each row is CPU time of one core in this process. Without words all rows are mea
 
 from __future__ import annotations
 
+import resource
 import sys
 import time
 from dataclasses import replace
@@ -27,7 +28,16 @@ if TYPE_CHECKING:
     from clusterwright.model.policy import Policy
 
 FIFO = sched.policy_of("fifo")
+LEAF = sched.with_changes(FIFO, placement="leaf")
 EASY = sched.with_changes(FIFO, backfill="easy", placement="leaf")
+HOURLY = Power(
+    idle_fraction=0.3,
+    busy_fraction=0.8,
+    other_power_w=1e6,
+    pue_ratio=1.2,
+    price_usd_per_j=tuple(1e-8 * (1 + hour / 24) for hour in range(24)),
+    carbon_g_per_j=(1e-4,),
+)
 
 
 def job(number: int, queue: str, gpus: float, *, submit_s: float = 0.0, lasts_s: float) -> Job:
@@ -119,17 +129,9 @@ def week(load_ratio: float, policy: Policy = EASY) -> str:
     jobs, cluster = loads.gangs(load_ratio=load_ratio), loads.machine()
     failures = Failures.of_nodes(per_gpu_day=5e-5, repair_s=7200.0)
     setting = Setting(policy=policy, failures=failures)
-    power = Power(
-        idle_fraction=0.3,
-        busy_fraction=0.8,
-        other_power_w=1e6,
-        pue_ratio=1.2,
-        price_usd_per_j=tuple(1e-8 * (1 + hour / 24) for hour in range(24)),
-        carbon_g_per_j=(1e-4,),
-    )
     started = time.process_time()
     outcome = twin.run(cluster, jobs, setting)
-    status = twin.summarise("week", outcome, setting, power=power).status
+    status = twin.summarise("week", outcome, setting, power=HOURLY).status
     took = time.process_time() - started
     return (
         f"60,480 gangs on 9,472 nodes at {load_ratio:g} of the load, {setting.policy.backfill} "
@@ -137,13 +139,33 @@ def week(load_ratio: float, policy: Policy = EASY) -> str:
     )
 
 
-def philly(policy: Policy = FIFO, *, shared: bool) -> str:
+def year() -> str:
+    """Run a year of the worked case's demand on 100,000 accelerators, with failures and prices."""
+    cluster, jobs = loads.year()
+    failures = Failures.of_nodes(per_gpu_day=5e-5, repair_s=7200.0)
+    setting = Setting(policy=LEAF, failures=failures, horizon_s=loads.YEAR_S)
+    started = time.process_time()
+    outcome = twin.run(cluster, jobs, setting)
+    ran = time.process_time()
+    status = twin.summarise("year", outcome, setting, power=HOURLY).status
+    ended = time.process_time()
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    return (
+        f"{cluster.num_gpus:,} accelerators, {len(jobs):,} jobs: {ended - started:.1f} s "
+        f"(run {ran - started:.1f} s), {status.gpu_allocation_fraction:.2f} allocated, "
+        f"{status.num_unfinished:,} unfinished, {peak:.1f} GiB"
+    )
+
+
+def philly(policy: Policy = FIFO, *, shared: bool, nodes_per_leaf: int = 0) -> str:
     """Replay a month of Philly, each queue on its own nodes or lending them to each other."""
     folder = Path(__file__).resolve().parents[2] / "shared/reference/traces"
     name, table = "philly_2017-10.csv.gz", "queues_philly_tight.csv"
     jobs = traces.read_trace((folder / name).read_bytes(), file=name).jobs
     content = (folder / table).read_bytes()
     cluster = traces.read_queues(content, file=table, gpus_per_node=8)
+    groups = tuple(replace(one, nodes_per_leaf=nodes_per_leaf) for one in cluster.groups)
+    cluster = replace(cluster, groups=groups)
     if shared:
         quotas = traces.read_quotas(content, file=table, gpus_per_node=8)
         cluster = replace(cluster, quotas=quotas)
@@ -153,18 +175,23 @@ def philly(policy: Policy = FIFO, *, shared: bool) -> str:
     outcome = twin.run(cluster, jobs, Setting(policy=policy, pooled=shared))
     took = time.process_time() - started
     wait_s = float(outcome.records.waited_s.mean())
-    return f"{len(jobs) / took:,.0f} jobs/s, {took:.2f} s, mean wait {wait_s:,.0f} s"
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
+    return (
+        f"{len(jobs) / took:,.0f} jobs/s, {took:.2f} s, mean wait {wait_s:,.0f} s, {peak:.0f} MiB"
+    )
 
 
 ROWS = {
     "philly": lambda: philly(shared=False),
     "philly-lending": lambda: philly(shared=True),
+    "philly-topology": lambda: philly(LEAF, shared=True, nodes_per_leaf=16),
     "admission": admission,
     "reclaim": reclaim,
     "cycles": cycles,
     "light": lambda: week(0.5),
     "heavy": lambda: week(1.5),
     "heavy-fifo": lambda: week(1.5, FIFO),
+    "year": year,
 }
 
 if __name__ == "__main__":

@@ -23,6 +23,7 @@ ROUTES = {
     ("POST", "/api/v1/jobs/{job}/hold"): (CHANGED, {}),
     ("POST", "/api/v1/jobs/{job}/release"): (CHANGED, {}),
     ("POST", "/api/v1/jobs/{job}/requeue"): (CHANGED, {}),
+    ("POST", "/api/v1/jobs/{job}/renew"): (CHANGED, {}),
     ("GET", "/api/v1/jobs/{job}/why"): (SEEN, {}),
     ("GET", "/api/v1/jobs/{job}/events"): (SEEN, {}),
     ("GET", "/api/v1/jobs/{job}/account"): (SEEN, {}),
@@ -67,9 +68,10 @@ def test_each_role_gets_what_the_table_says(plane, route):  # noqa: F811 - the f
     method, pattern = route
     statuses, more = ROUTES[route]
     admin = plane.client("admin")
-    comes_to_run = pattern.endswith("requeue")
+    comes_to_run = pattern.endswith(("requeue", "renew"))
+    spec = {**JOB, "lease": "2h"} if pattern.endswith("renew") else JOB
     for who, status in zip(WHO, statuses, strict=True):
-        job = admin.post("/api/v1/jobs", json=JOB).json()["spec"]["job_id"]
+        job = admin.post("/api/v1/jobs", json=spec).json()["spec"]["job_id"]
         if comes_to_run:
             comes_to(plane.conductor, job, "RUNNING")
         elif pattern.endswith(("release", "hold")):

@@ -171,9 +171,10 @@ def world_of(centre_):
     return World(nodes=nodes)
 
 
-def conducted(path, world, centre_=None):
+def conducted(path, world, centre_=None, *, url=""):
     """Return a control plane over a world; the centre is written down where it is new."""
-    conductor = Conductor(Journal(str(path / "journal.sqlite")), WorldEngine(world), path / "jobs")
+    journal = Journal(url or str(path / "journal.sqlite"))
+    conductor = Conductor(journal, WorldEngine(world), path / "jobs")
     if centre_ is not None:
         conductor.prepare(lambda book, now: orders.change_centre(book, centre_, now))
     conductor.start()

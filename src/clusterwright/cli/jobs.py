@@ -1,4 +1,4 @@
-"""The commands of jobs: submit, run, ps, why, cancel, hold, release, requeue, wait."""
+"""The commands of jobs: submit, run, ps, why, cancel, hold, release, requeue, renew, wait."""
 
 import contextlib
 import sys
@@ -273,6 +273,26 @@ def requeue(
     return _change("requeue", jobs, why, context, common)
 
 
+def renew(
+    *jobs: str,
+    why: str = "",
+    context: ContextName = None,
+    common: Common | None = None,
+) -> int:
+    """Let the leases of running sessions begin anew.
+
+    Parameters
+    ----------
+    jobs
+        Their ids.
+    why
+        Reason, for the audit.
+    context
+        Which centre is meant.
+    """
+    return _change("renew", jobs, why, context, common)
+
+
 def wait(
     *jobs: str,
     timeout: float | None = None,
@@ -316,7 +336,7 @@ def wait(
 
 
 def _change(
-    verb: Literal["cancel", "hold", "release", "requeue"],
+    verb: Literal["cancel", "hold", "release", "requeue", "renew"],
     jobs: Sequence[str],
     why: str,
     context: str | None,
@@ -426,6 +446,7 @@ def _row(job: dict[str, Any]) -> dict[str, Any]:
     shown = {key: value for key, value in job.items() if key not in ("spec", "attempts", "labels")}
     shown["gpus"] = f"{job['num_gpus']:g}"
     shown["nodes"] = ",".join(job["nodes"])
+    shown["reason"] = job["reason"] or job["message"]
     return shown
 
 

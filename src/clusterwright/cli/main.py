@@ -152,6 +152,11 @@ COMMANDS: Sequence[tuple[str, str, str]] = (
         'clusterwright requeue 17\nclusterwright requeue 17 --why "move it off n3"',
     ),
     (
+        "renew",
+        "Let the leases of running sessions begin anew.",
+        'clusterwright renew 17\nclusterwright renew 17 18 --why "a long read"',
+    ),
+    (
         "wait",
         "Wait until jobs are through.",
         "clusterwright wait 17\nclusterwright wait 17 18 --timeout 600",
@@ -282,7 +287,7 @@ _TOGETHER: Mapping[str, str] = {
     # name of the command: the module that it shares with others
     **dict.fromkeys(("up", "down"), "serve"),
     **dict.fromkeys(("submit", "run", "ps", "why", "cancel"), "jobs"),
-    **dict.fromkeys(("hold", "release", "requeue", "wait"), "jobs"),
+    **dict.fromkeys(("hold", "release", "requeue", "renew", "wait"), "jobs"),
     **dict.fromkeys(("logs", "events"), "follow"),
     **dict.fromkeys(("nodes", "drain", "undrain", "queues"), "centre"),
     **dict.fromkeys(("top", "cost", "energy"), "money"),

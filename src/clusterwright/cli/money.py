@@ -148,7 +148,17 @@ def _row(one: dict[str, Any]) -> dict[str, Any]:
         "measured": units.format(one["measured_j"], Joules) if one["measured_j"] else "",
         "run_hours": f"{one['run_s'] / SECONDS_PER_HOUR:.3f}",
         "lost_hours": f"{one['lost_s'] / SECONDS_PER_HOUR:.3f}",
+        "useful": _figure(one, "useful_fraction"),
+        "tokens_per_s": _figure(one, "tokens_per_s"),
+        "samples_per_s": _figure(one, "samples_per_s"),
+        "usd_per_million_tokens": _figure(one, "usd_per_million_tokens"),
     }
+
+
+def _figure(one: dict[str, Any], name: str) -> str:
+    """Return a figure in short; nothing where nobody reported it."""
+    value = one.get(name)
+    return "" if value is None else f"{value:.4g}"
 
 
 def _focus(one: dict[str, Any], status: dict[str, Any], by: By) -> dict[str, Any]:

@@ -105,9 +105,12 @@ class Client:
         return found
 
     def change(
-        self, job: str, verb: Literal["cancel", "hold", "release", "requeue"], why: str = ""
+        self,
+        job: str,
+        verb: Literal["cancel", "hold", "release", "requeue", "renew"],
+        why: str = "",
     ) -> Plain:
-        """Cancel, hold, release or requeue a job."""
+        """Cancel, hold, release or requeue a job, or renew the lease of a session."""
         return self._ask("POST", _path("jobs", job, verb), json={"why": why} if why else {})
 
     def set_priority(self, job: str, priority: int) -> Plain:

@@ -15,7 +15,7 @@ from typing import Literal
 from clusterwright.control.book import Book
 from clusterwright.control.records import AttemptRecord, Record
 from clusterwright.model.centre import Nodes, Rates
-from clusterwright.units import SECONDS_PER_HOUR, Grams, Joules, Seconds, Usd
+from clusterwright.units import SECONDS_PER_HOUR, TOKENS_PER_MILLION, Grams, Joules, Seconds, Usd
 
 OTHERS = "others"
 """Name of what is summed because it is not to be shown."""
@@ -48,6 +48,14 @@ class Account:
     """Usage: processor time that was measured."""
     measured_j: Joules = 0.0
     """Usage: energy that was measured; 0 where nobody measures."""
+    held_s: Seconds = 0.0
+    """Usage: time that nodes were held, summed over starts."""
+    reporting_s: Seconds = 0.0
+    """Usage: the part of `run_s` of starts that reported tokens or samples."""
+    num_tokens: int = 0
+    """Usage: tokens that jobs reported, spread evenly over the time that each start ran."""
+    num_samples: int = 0
+    """Usage: samples likewise."""
 
     def plus(self, other: "Account") -> "Account":
         """Return the sum of two accounts, under the name of this one."""
@@ -120,6 +128,22 @@ def of_job(book: Book, record: Record, now_s: float) -> Account:
     return found if found is not None else Account(name=record.job_id, num_jobs=1)
 
 
+def progress(one: Account) -> dict[str, float | None]:
+    """Return how much came of what was held; None where nobody reported it.
+
+    `useful_fraction` is the time that tasks ran, less what interruptions made vain, over the time
+    that nodes were held; `usd_per_million_tokens` counts all that the account cost.
+    """
+    tokens, samples, ran_s = one.num_tokens, one.num_samples, one.reporting_s
+    useful_s = max(0.0, one.run_s - one.lost_s)
+    return {
+        "useful_fraction": min(1.0, useful_s / one.held_s) if one.held_s else None,
+        "tokens_per_s": tokens / ran_s if tokens and ran_s else None,
+        "samples_per_s": samples / ran_s if samples and ran_s else None,
+        "usd_per_million_tokens": one.cost_usd / (tokens / TOKENS_PER_MILLION) if tokens else None,
+    }
+
+
 def rates_of(rates: Rates) -> Mapping[str, float]:
     """Return the rates that accounts are made with, by name."""
     return asdict(rates)
@@ -143,8 +167,14 @@ def _of_job(
             found = Account(name=record.job_id, num_jobs=1)
         found = found.plus(_of_attempt(book, one, lasts_s, rates, held))
         ran_s = _overlap(one.started_s, one.ended_s, since_s, until_s)
+        whole_s = _overlap(one.started_s, one.ended_s, 0.0, max(until_s, book.time_s))
+        part = ran_s / whole_s if whole_s else 0.0
         found = replace(
             found,
+            held_s=found.held_s + lasts_s,
+            reporting_s=found.reporting_s + (ran_s if one.tokens or one.samples else 0.0),
+            num_tokens=found.num_tokens + round(one.tokens * part),
+            num_samples=found.num_samples + round(one.samples * part),
             run_s=found.run_s + ran_s,
             lost_s=found.lost_s + min(one.lost_s, lasts_s),
             used_cpu_s=found.used_cpu_s + one.cpu_s,

@@ -16,13 +16,15 @@ from pathlib import Path
 from typing import Any
 
 from prometheus_client import Histogram
+from sqlalchemy.exc import SQLAlchemyError
 
-from clusterwright.control import carry, fold, observe, watch
+from clusterwright.control import carry, fold, health, observe, watch
 from clusterwright.control.book import Book
 from clusterwright.control.carrier import Carrier, News, Work
 from clusterwright.control.clock import Clock
 from clusterwright.control.entries import Entry, Fact
 from clusterwright.control.journal import Journal, JournalUnwritable
+from clusterwright.control.records import AttemptRecord, Record
 from clusterwright.engines import Attempt, Engine, Observation
 from clusterwright.errors import ClusterwrightError, Conflict
 from clusterwright.sched import cycle
@@ -31,6 +33,7 @@ _log = logging.getLogger(__name__)
 _IDLE_S = 1.0  # without anything to do the loop looks at the clock so often
 _TURNS_S = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 1.0)
 _WATCH_S = 1.0  # checkpoints and reports of running jobs are looked at so often
+_GAP_S = 30.0  # not having looked for longer, nobody can say who was silent meanwhile
 
 Order = Callable[[Book, float], Sequence[Entry]]
 View = Callable[[Book, Sequence[Entry]], Any]  # what a caller is to see once it is written down
@@ -76,6 +79,7 @@ class Conductor:
         self.clock = Clock(self.book.time_s)
         self.lock = threading.RLock()
         self.deposed = False
+        self._stale = False  # the book holds what was not written down
         self.failure = ""  # why nothing can be written down; empty when all is well
         self.seen: Observation | None = None
         self.waiting: dict[Attempt, str] = {}
@@ -83,6 +87,7 @@ class Conductor:
         self._listeners: list[Listener] = []
         self._wake_s = float("inf")
         self._watched_s = 0.0
+        self._listened_s = 0.0  # since when reports were looked at without a gap
         self._carrier = Carrier(engine, self._asked.put, every_s=_IDLE_S)
         self._thread = threading.Thread(target=self._run, name="conductor", daemon=True)
         self._stopping = False
@@ -157,8 +162,16 @@ class Conductor:
 
     @contextlib.contextmanager
     def reading(self) -> Iterator[Book]:
-        """Give the book to a reader while nobody changes it."""
+        """Give the book to a reader while nobody changes it.
+
+        Raises
+        ------
+        JournalUnwritable
+            While the journal cannot be read, and so nobody knows what holds.
+        """
         with self.lock:
+            if self._stale:
+                raise JournalUnwritable(self.failure)
             yield self.book
 
     def listen(self, listener: Listener) -> Callable[[], None]:
@@ -175,6 +188,9 @@ class Conductor:
     def _run(self) -> None:
         while not self._stopping:
             asked, news = self._next()
+            if not self._read_again():
+                _refuse(asked, self.failure)
+                continue
             try:
                 with self.turns.time():
                     self._turn(asked, news)
@@ -265,6 +281,8 @@ class Conductor:
         self.seen = news.seen
         entries += self._watched(news, now_s)
         entries += self._applied(observe.facts(book, news.seen, now_s))
+        silences = health.silences(book, news.seen.attempts, self._listened_s, now_s)
+        entries += self._applied(silences)
         return entries
 
     def _watched(self, news: News, now_s: float) -> list[Entry]:
@@ -276,6 +294,8 @@ class Conductor:
         )
         due = now_s - self._watched_s >= _WATCH_S
         if due:
+            if now_s - self._watched_s > _GAP_S:
+                self._listened_s = now_s
             self._watched_s = now_s
         mine = [
             one.attempt
@@ -285,7 +305,20 @@ class Conductor:
         entries = watch.saved(book, self.places, mine, now_s)
         paths = {one: news.reports[one] for one in mine if one in news.reports}
         entries += watch.reported(book, paths, now_s)
-        return list(self._applied(entries))
+        entries = list(self._applied(entries))
+        if due:
+            ends = health.unused(book, news.seen.attempts, self._files_of, now_s)
+            entries += self._applied(ends)
+        return entries
+
+    def _files_of(self, record: Record, known: AttemptRecord) -> Iterator[Path]:
+        """Yield the files that an attempt writes into."""
+        ranks = len(known.shares) * record.spec.num_tasks_per_node
+        paths = [self.engine.report_path(known.attempt)]
+        for rank in range(ranks):
+            paths.append(self.engine.log_path(known.attempt, rank, "out"))
+            paths.append(self.engine.log_path(known.attempt, rank, "err"))
+        yield from (path for path in paths if path is not None)
 
     def _work(self, entries: list[Entry], now_s: float) -> Work | None:
         """Return what the engine must do; first launches are written down with the rest."""
@@ -337,12 +370,35 @@ class Conductor:
         """Forget what could not be written down: the journal alone counts."""
         self.failure = why
         _log.error("nothing was written down: %s", why)
-        for one in asked:
-            if not one.answer.done():
-                one.answer.set_exception(JournalUnwritable(f"{why}; nothing was changed"))
-        with self.lock:
-            self.book = fold.book_of(self.journal.entries())
-            self._wake_s = self.clock.now_s() + _IDLE_S
+        _refuse(asked, why)
+        self._stale = True
+        self._read_again()
+
+    def _read_again(self) -> bool:
+        """Make the book anew from the journal where it holds what was not written down.
+
+        Returns
+        -------
+        bool
+            False while the journal cannot be read; nothing is decided or shown meanwhile.
+        """
+        if not self._stale:
+            return True
+        try:
+            with self.lock:
+                self.book = fold.book_of(self.journal.entries())
+                self._wake_s = self.clock.now_s() + _IDLE_S
+                self._stale = False
+        except (ClusterwrightError, SQLAlchemyError) as error:
+            self.failure = f"the journal cannot be read: {error}".splitlines()[0]
+            return False
+        return True
+
+
+def _refuse(asked: Sequence[_Asked], why: str) -> None:
+    for one in asked:
+        if not one.answer.done():
+            one.answer.set_exception(JournalUnwritable(f"{why}; nothing was changed"))
 
 
 def _joined(older: News, newer: News) -> News:

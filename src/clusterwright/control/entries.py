@@ -45,8 +45,10 @@ class Fact(StrEnum):
     """The clock of this machine jumped: `{jump_s}`."""
     ENGINE = "engine"
     """The engine is out of reach, or back: `{reach, message}`."""
+    RENEW = "renew"
+    """The lease of a session begins anew: `{attempt}`."""
     HEALTH = "health"
-    """A finding about a node or job: `{what, message}`."""
+    """A finding about a node or job: `{what, message}`; of a job also `{attempt, since_s}`."""
 
 
 class Entry(NamedTuple):

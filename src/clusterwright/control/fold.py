@@ -6,6 +6,7 @@ records alone. Nothing here looks at a clock, a disk or the engine.
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
+from typing import get_args
 
 from clusterwright import documents
 from clusterwright.control.book import Book, Span
@@ -17,7 +18,7 @@ from clusterwright.engines import Attempt, End, Share
 from clusterwright.model.centre import Centre
 from clusterwright.model.event import Event, EventKind
 from clusterwright.model.job import Reason
-from clusterwright.model.jobspec import JobSpec
+from clusterwright.model.jobspec import JobSpec, RetryCause
 from clusterwright.model.policy import Policy
 from clusterwright.sched import State, checked, policy_of
 
@@ -74,6 +75,8 @@ def _add(book: Book, entry: Entry) -> None:
         epoch_s=book.epoch_s,
         user=entry.who,
     )
+    if body.get("at_once"):
+        job = replace(job, array=body["array"], array_at_once=body["at_once"])
     record = Record(
         job_id=entry.job,
         index=book.state.expect(job),
@@ -149,7 +152,7 @@ def _stopped(book: Book, entry: Entry, record: Record) -> None:
     """Note that a job lost its nodes but is queued again."""
     cause = entry.body.get("cause", "preempt")
     _release(book, record, entry.time_s, cause)
-    if cause in ("node_fail", "failed", "timeout"):
+    if cause in get_args(RetryCause):
         record.retries += 1
     state = JobState.PREEMPTED if cause == "preempt" else JobState.REQUEUED
     _become(record, state, entry)
@@ -234,15 +237,18 @@ def _end_span(spans: dict[str, list[Span]], name: str, time_s: float) -> None:
 
 
 def _carry_over(book: Book, before: State, now_s: float) -> None:
-    for record in book.active.values():
+    # What runs goes first: it keeps its place within the bound of its array.
+    for record in sorted(book.active.values(), key=lambda one: one.index not in before.running):
         index = record.index
         if index in before.remaining:
             book.state.remaining[index] = before.remaining[index]
         book.state.apply(Event(now_s, EventKind.SUBMIT, index))
-        if record.state is JobState.HELD and index not in book.state.gates:
+        if record.state is JobState.HELD:
             admin = before.gates.get(index) is Reason.HELD_BY_ADMIN
             kind = EventKind.HOLD_BY_ADMIN if admin else EventKind.HOLD
             book.state.apply(Event(now_s, kind, index))
+        elif book.state.gates.get(index) is Reason.HELD_BY_USER:  # as submitted; let go since
+            book.state.apply(Event(now_s, EventKind.RELEASE, index))
         run = before.running.get(index)
         if run is None:
             continue
@@ -300,7 +306,8 @@ def _note_ended(book: Book, entry: Entry) -> None:
     one.exit_codes = tuple(body.get("exit_codes", ()))
     one.cpu_s = body.get("cpu_s", 0.0)
     one.energy_j = body.get("energy_j")
-    if one.end is not End.COMPLETED and one.started_s is not None:
+    through = one.end is End.COMPLETED or one.stop == "completed"  # or its lease had passed
+    if not through and one.started_s is not None:
         saved_s = record.checkpoint_s or 0.0
         one.lost_s = max(0.0, one.ended_s - max(saved_s, one.started_s))
     book.live.pop(one.attempt, None)
@@ -314,11 +321,26 @@ def _note_checkpoint(book: Book, entry: Entry) -> None:
 
 
 def _note_progress(book: Book, entry: Entry) -> None:
-    record, _ = _found(book, entry)
+    record, one = _found(book, entry)
     record.step = entry.body.get("step", record.step)
-    record.tokens += entry.body.get("tokens", 0.0)
-    record.samples += entry.body.get("samples", 0.0)
+    for counts in (record, one):
+        counts.tokens += entry.body.get("tokens", 0.0)
+        counts.samples += entry.body.get("samples", 0.0)
     record.report_offset = entry.body.get("offset", record.report_offset)
+
+
+def _note_renewed(book: Book, entry: Entry) -> None:
+    _, one = _found(book, entry)
+    one.renewed_s = entry.time_s
+
+
+def _note_health(book: Book, entry: Entry) -> None:
+    if not entry.job:
+        return
+    record, one = _found(book, entry)
+    one.silent_since_s = entry.body.get("since_s")
+    if one is record.current:
+        record.message = entry.body["message"]
 
 
 def _note_change(book: Book, entry: Entry) -> None:
@@ -404,5 +426,6 @@ _FACTS: Mapping[str, Callable[[Book, Entry], None]] = {
     Fact.ENGINE: _note_reach,
     Fact.AUDIT: _note_nothing,
     Fact.CLOCK: _note_nothing,
-    Fact.HEALTH: _note_nothing,
+    Fact.HEALTH: _note_health,
+    Fact.RENEW: _note_renewed,
 }

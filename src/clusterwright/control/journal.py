@@ -289,6 +289,9 @@ def copy(source: Journal, target: Journal) -> int:
 
 
 def _connected(url: str) -> sa.Engine:
+    if sa.make_url(url).get_backend_name() == "postgresql":
+        # A server of any encoding gives texts; a connection that broke is replaced, not used.
+        return sa.create_engine(url, connect_args={"client_encoding": "utf8"}, pool_pre_ping=True)
     engine = sa.create_engine(url)
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", _make_durable)

@@ -81,6 +81,14 @@ def kept_s(record: Record, now_s: float) -> float:
     return max(0.0, min(record.checkpoint_s, now_s) - current.started_s)
 
 
+def tried_again(record: Record, cause: str, message: str, now_s: float) -> Entry:
+    """Return what stops a running job and queues it again; its failure once that was too often."""
+    if record.retries < record.spec.retry.max:
+        return _again(record, cause, message, now_s)
+    body = {"cause": "failed", "message": _worn(record, message)}
+    return Entry(now_s, "cancel", record.job_id, body=body)
+
+
 def _of_attempt(
     record: Record, known: AttemptRecord, seen: AttemptSeen, now_s: float
 ) -> list[Entry]:
@@ -120,10 +128,8 @@ def _close(record: Record, end: End, message: str, now_s: float) -> Entry:
     cause = _RETRIED.get(end)
     if cause is not None and cause in record.spec.retry.on:
         if record.retries < record.spec.retry.max:
-            kept = kept_s(record, now_s)
-            body = {"cause": cause, "kept_s": kept, "message": message}
-            return Entry(now_s, "interrupt", job, body=body)
-        message = f"{message} (queued again {record.retries} times before)".strip()
+            return _again(record, cause, message, now_s)
+        message = _worn(record, message)
     if end is End.TIMEOUT:
         return Entry(now_s, "timeout", job, body={"cause": "timeout", "message": message})
     if end is End.STOPPED:
@@ -131,6 +137,15 @@ def _close(record: Record, end: End, message: str, now_s: float) -> Entry:
         return Entry(now_s, "cancel", job, body={"cause": "cancelled", "message": message})
     body = {"cause": cause or "failed", "message": message}
     return Entry(now_s, "cancel", job, body=body)
+
+
+def _again(record: Record, cause: str, message: str, now_s: float) -> Entry:
+    body = {"cause": cause, "kept_s": kept_s(record, now_s), "message": message}
+    return Entry(now_s, "interrupt", record.job_id, body=body)
+
+
+def _worn(record: Record, message: str) -> str:
+    return f"{message} (queued again {record.retries} times before)".strip()
 
 
 def _on_lost_nodes(book: Book, lost: set[str], handled: set[str], now_s: float) -> Iterable[Entry]:

@@ -196,6 +196,27 @@ def requeue(book: Book, job: str, now_s: float, who: str, kept_s: float = 0.0) -
     return [Entry(now_s, "interrupt", one.job_id, body=body, who=who) for one in running]
 
 
+def renew(book: Book, job: str, now_s: float, who: str) -> list[Entry]:
+    """Let the lease of a running session begin anew.
+
+    Raises
+    ------
+    UnknownName
+        If there is no such job.
+    Conflict
+        If it is through, does not run, or has no lease.
+    """
+    entries = [
+        Entry(now_s, Fact.RENEW, one.job_id, body={"attempt": len(one.attempts)}, who=who)
+        for one in _open(book, job, "renewed")
+        if one.spec.lease_s is not None and one.index in book.state.running
+    ]
+    if not entries:
+        msg = f"job {job} is no running session with a lease, so it cannot be renewed"
+        raise Conflict(msg)
+    return entries
+
+
 def alter(book: Book, job: str, priority: int, now_s: float, who: str) -> list[Entry]:
     """Change the priority of a job that is not through.
 

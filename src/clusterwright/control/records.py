@@ -75,6 +75,10 @@ class AttemptRecord:
     """Checkpoint that it goes on from; empty for a fresh start."""
     started_s: float | None = None
     """When its first task began."""
+    renewed_s: float | None = None
+    """When its lease was last renewed by word; absent for never."""
+    silent_since_s: float | None = None
+    """Its last report, once it has been silent for too long; absent while it has not."""
     released_s: float | None = None
     """When the scheduler took its nodes back."""
     lost_s: float = 0.0
@@ -95,6 +99,10 @@ class AttemptRecord:
     """Energy that it drew, where measured."""
     nodes: tuple[str, ...] = ()
     """Where it ran, in the order of ranks."""
+    tokens: float = 0.0
+    """Tokens that it reported."""
+    samples: float = 0.0
+    """Samples that it reported."""
 
     @property
     def is_over(self) -> bool:

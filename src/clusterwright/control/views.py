@@ -6,6 +6,7 @@ from functools import lru_cache
 from typing import Any
 
 from clusterwright import documents
+from clusterwright.control import accounts
 from clusterwright.control.book import Book
 from clusterwright.control.entries import Entry
 from clusterwright.control.records import AttemptRecord, JobState, Record
@@ -111,6 +112,7 @@ def job(
     shown["step"] = record.step
     shown["tokens"] = record.tokens
     shown["samples"] = record.samples
+    shown["progress"] = accounts.progress(accounts.of_job(book, record, now_s))
     shown["checkpoint"] = _checkpoint(record)
     shown["retries"] = record.retries
     shown["attempts"] = [attempt(one) for one in record.attempts]

@@ -1,5 +1,6 @@
 """Pydantic's errors in our words: place, what is wrong, what is allowed, what to write."""
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from typing import Any, Literal, Union, get_args, get_origin
@@ -51,7 +52,7 @@ def _located(details: ErrorDetails, value: Any, tags: frozenset[str]) -> _Error:
             path.append(step)
             here = here[step]
         elif isinstance(here, dict) and _is_key(here, steps, place, tags):
-            key = next(key for key in here if str(key) == str(step))
+            key = next(key for key in here if _spelled(key) == str(step))
             path.append(str(key))
             here = here[key]
         elif last and details["type"] == "missing" and isinstance(here, dict):
@@ -71,11 +72,16 @@ def _is_key(
     own value is a name, so a location that goes on below it means the label.
     """
     step = str(steps[place])
-    key = next((key for key in here if str(key) == step), None)
-    if key is None:
+    found = [key for key in here if _spelled(key) == step]
+    if not found:
         return False
     goes_on = place < len(steps) - 1
-    return not (goes_on and step in tags and not isinstance(here[key], dict | list))
+    return not (goes_on and step in tags and not isinstance(here[found[0]], dict | list))
+
+
+def _spelled(key: Any) -> str:
+    """Return a key as pydantic saw it: JSON spells null, true and numbers its own way."""
+    return key if isinstance(key, str) else json.dumps(key)
 
 
 def _without_noise(found: list[_Error], value: Any) -> list[_Error]:
@@ -114,7 +120,7 @@ def _at(value: Any, path: Path) -> Any:
         if isinstance(value, list) and isinstance(step, int):
             value = value[step]
         elif isinstance(value, dict):
-            value = next((item for key, item in value.items() if str(key) == str(step)), None)
+            value = next((item for key, item in value.items() if _spelled(key) == str(step)), None)
         else:
             return None
     return value

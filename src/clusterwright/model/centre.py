@@ -191,6 +191,8 @@ def _faults(centre: Centre) -> list[tuple[str, str, str]]:
         for group in centre.nodes
         if group.members and len(group.members) != group.num_nodes
     ]
+    if centre.heartbeat_s <= 0:
+        found.append(("heartbeat", "is not above zero", "write a time, as 10min"))
     if not centre.queues:
         found.append(("queues", "is empty", "write at least one, or leave it out"))
     for path, names in (

@@ -29,6 +29,8 @@ class Reason(StrEnum):
     """Its time to begin has not come, or it waits for a better hour."""
     STAGING_DATA = "STAGING_DATA"
     """Its data are on their way to the hot tier."""
+    ARRAY_LIMIT = "ARRAY_LIMIT"
+    """As many tasks of its array as may be at once are in line or run."""
     WAITING_FOR_QUOTA = "WAITING_FOR_QUOTA"
     """Its queue, or one above it, is at its limit."""
     BEHIND_PRIORITY = "BEHIND_PRIORITY"
@@ -111,6 +113,10 @@ class Job:
     """Names of jobs that must be through before it may start."""
     held: bool = False
     """True when it is submitted on hold."""
+    array: str = ""
+    """Array that it is a task of; empty for none that bounds its tasks."""
+    array_at_once: int = 0
+    """Tasks of that array that may run at once; 0 for all."""
     topology: Topology | None = None
     """How close together its nodes must be; absent for wherever the placement puts them."""
     min_gpus_ratio: Ratio | None = None

@@ -21,7 +21,7 @@ VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 SECRET = re.compile(r"(env:[A-Za-z_][A-Za-z0-9_]*|file:[A-Za-z0-9_][A-Za-z0-9._-]*)")
 """What references of secrets look like: nothing that could name a path."""
 
-RetryCause = Literal["node_fail", "failed", "timeout"]
+RetryCause = Literal["node_fail", "failed", "timeout", "hang"]
 Launcher = Literal["direct", "torchrun", "batch"]
 Signal = Literal["USR1", "USR2", "TERM", "INT", "HUP"]
 
@@ -33,7 +33,8 @@ class Retry:
     max: int = 3
     """How many times, preemptions not counted."""
     on: tuple[RetryCause, ...] = ("node_fail",)
-    """For which causes: its node was lost, a task of its own failed, its time limit passed."""
+    """For which causes: its node was lost, a task of its own failed, its time limit passed, or it
+    reported and then fell silent for as long as the centre's `heartbeat`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,7 +132,8 @@ class JobSpec:
     hold: bool = False
     """True when it is submitted on hold."""
     lease_s: Seconds | None = None
-    """For sessions: time without activity after which it is ended; absent for ordinary jobs."""
+    """For sessions: time without activity after which it is ended, as completed; absent for
+    ordinary jobs. What it writes into its logs or report is activity, and so is a renewal."""
     labels: Mapping[str, str] = field(default_factory=dict)
     """Words of the user's own, to filter by."""
 
@@ -232,6 +234,8 @@ def _counts(job: JobSpec) -> list[tuple[str, str, str]]:
         found.append(("min_nodes", f"{job.min_nodes} is out of range", "write 1 to `nodes`"))
     if job.time_limit_s is not None and job.time_limit_s <= 0:
         found.append(("time_limit", "is not above zero", "write a time, as 2h"))
+    if job.lease_s is not None and job.lease_s <= 0:
+        found.append(("lease", "is not above zero", "write a time, as 2h"))
     if job.mig_profile is not None and job.gpus_per_node_ratio:
         found.append(
             ("mig_profile", "stands beside gpus_per_node", "ask for a slice or whole accelerators")

@@ -21,6 +21,7 @@ from clusterwright.sched.powercap import LITTLE_W
 from clusterwright.sched.quotas import Tier
 from clusterwright.sched.state import State
 
+Look = tuple[int, float, int, int]  # first job, its promised time and nodes, gains of the pool
 _NEVER = float("inf")
 
 
@@ -71,8 +72,8 @@ def _easy(state: State, pool: Pool, now_s: float) -> list[Event]:
     started: list[Event] = []
     closed: set[Ask] = set()
     tight: set[Ask] = set()
-    loose = pool.units_in(~kept)
-    for job in _candidates(state, pool, now_s, closed, tight, shadow_s - now_s, loose):
+    look, free_units = (first, shadow_s, kept, pool.num_gains), pool.free_units
+    for job in _candidates(state, pool, now_s, closed, tight, look):
         ask, line = state.ask(job), state.line(job)
         if job == first or ask.units > pool.free_units:
             continue
@@ -100,7 +101,40 @@ def _easy(state: State, pool: Pool, now_s: float) -> list[Event]:
         started.append(starts.start(state, now_s, job, spot))
         if not pool.free_units and not pool.open:
             break
+    _note(state, pool, look, len(started), free_units)
     return started
+
+
+def _note(state: State, pool: Pool, look: Look, num_started: int, free_units: int) -> None:
+    """Note that all that waits has been looked at, where that is so and may be known."""
+    line = _only_line(state, pool)
+    # A shape that went with its last jobs was yielded twice as well.
+    if line is not None and line.sees_all(3 * num_started, free_units):
+        state.looked[pool.name] = look
+    for one in state.lines_of[pool.name]:
+        one.fresh.clear()
+
+
+def _only_line(state: State, pool: Pool) -> Line | None:
+    """Return the only line of a pool that has an index by shape and no other rules.
+
+    Where permits are asked, time alone may let a job start: a reservation ends, power comes free.
+    """
+    lines = state.lines_of[pool.name]
+    plain = len(lines) == 1 and not state.shared and state.policy.patience_s is None
+    return lines[0] if plain and lines[0].by_shape and state.permits is None else None
+
+
+def _newcomers(
+    state: State, line: Line, tight: set[Ask], spare_s: float, loose_units: int
+) -> Iterator[int]:
+    """Yield those that came since the last look, as `fitting` would."""
+    for job in line.newcomers():
+        ask = state.ask(job)
+        if ask.units > loose_units:
+            tight.add(ask)
+        if ask not in tight or state.guess_s(job) <= spare_s:
+            yield job
 
 
 def _permitted(
@@ -120,10 +154,19 @@ def _candidates(
     now_s: float,
     closed: set[Ask],
     tight: set[Ask],
-    spare_s: float,
-    loose_units: int,
+    look: Look,
 ) -> Iterator[int]:
-    """Yield the waiting jobs that could fit, in order; few where little is free."""
+    """Yield the waiting jobs that could fit, in order; few where little is free.
+
+    Where nothing came free since a look that saw all of them, and the promise is the same, what
+    could not start then cannot start now, and only those that have come since are looked at.
+    """
+    _, shadow_s, kept, _ = look
+    spare_s, loose_units = shadow_s - now_s, pool.units_in(~kept)
+    known = state.looked.pop(pool.name, None)
+    only = _only_line(state, pool)
+    if only is not None and known == look and only.sees_all(len(only.fresh), pool.free_units):
+        return _newcomers(state, only, tight, spare_s, loose_units)
     lines = [line for line in state.lines_of[pool.name] if len(line)]
     depth = state.policy.backfill_depth
     if len(lines) == 1 and state.policy.patience_s is None:

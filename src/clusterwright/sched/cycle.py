@@ -47,7 +47,7 @@ def cycle(state: State, now_s: float) -> Decisions:
         What was decided, in order; the first job of each queue that waits; when to look again.
     """
     found = Decisions()
-    if state.timers or state.freed:
+    if state.timers or state.freed or state.arrays.roomy:
         _open_gates(state, now_s, found)
     if state.deferrals is not None:
         for event in state.deferrals.decide(now_s):
@@ -90,6 +90,10 @@ def _open_gates(state: State, now_s: float, found: Decisions) -> None:
             _do(state, found, Event(time_s=now_s, kind=EventKind.RELEASE, job=job))
         elif reason is not state.gates[job]:
             gates.close(state, job, reason)
+    for array in state.arrays.roomy:
+        while (task := gates.next_in(state, array)) is not None:
+            _do(state, found, Event(time_s=now_s, kind=EventKind.RELEASE, job=task))
+    state.arrays.roomy.clear()
 
 
 def _serve(state: State, pool: Pool, now_s: float, found: Decisions) -> None:

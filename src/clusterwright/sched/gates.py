@@ -1,13 +1,26 @@
-"""What keeps a waiting job from being considered at all: its dependencies, its time, its data."""
+"""What keeps a waiting job from being considered at all: its dependencies, time, data, array."""
 
 import heapq
 import math
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from clusterwright.model.job import Reason
 
 if TYPE_CHECKING:
     from clusterwright.sched.state import State
+
+
+@dataclass(slots=True)
+class Arrays:
+    """Which tasks of arrays that bound their tasks are in line, and which wait for room."""
+
+    let_in: dict[str, set[int]] = field(default_factory=dict)
+    """Tasks in line or running, by array."""
+    shut_out: dict[str, list[int]] = field(default_factory=dict)
+    """Tasks that wait for room, a heap for each array; some are held or gone by now."""
+    roomy: dict[str, None] = field(default_factory=dict)
+    """Arrays that there may be room in, to be looked at by the next cycle."""
 
 
 def reason_of(state: "State", job: int, now_s: float) -> Reason | None:
@@ -19,7 +32,15 @@ def reason_of(state: "State", job: int, now_s: float) -> Reason | None:
         return Reason.BEGIN_TIME
     if state.staged and one.dataset_bytes and one.dataset and one.dataset not in state.hot:
         return Reason.STAGING_DATA
+    if one.array_at_once and not has_room(state, job):
+        return Reason.ARRAY_LIMIT
     return None
+
+
+def has_room(state: "State", job: int) -> bool:
+    """Return whether one more task of a job's array may go into its line."""
+    one = state.jobs[job]
+    return len(state.arrays.let_in.get(one.array, ())) < one.array_at_once
 
 
 def close(state: "State", job: int, reason: Reason) -> None:
@@ -34,6 +55,34 @@ def close(state: "State", job: int, reason: Reason) -> None:
         heapq.heappush(state.timers, (one.start_after_s, job))
     elif reason is Reason.STAGING_DATA:
         state.until_hot.setdefault(one.dataset, []).append(job)
+    elif reason is Reason.ARRAY_LIMIT:
+        heapq.heappush(state.arrays.shut_out.setdefault(one.array, []), job)
+        state.arrays.roomy[one.array] = None
+
+
+def enter(state: "State", job: int) -> None:
+    """Note that a job is in line; a task of a bounded array counts until it is through or held."""
+    one = state.jobs[job]
+    if one.array_at_once:
+        state.arrays.let_in.setdefault(one.array, set()).add(job)
+
+
+def leave(state: "State", job: int) -> None:
+    """Note that a job is neither in line nor runs any more."""
+    one = state.jobs[job]
+    if one.array_at_once:
+        state.arrays.let_in.get(one.array, set()).discard(job)
+        state.arrays.roomy[one.array] = None
+
+
+def next_in(state: "State", array: str) -> int | None:
+    """Return the task of an array that may go into its line now; None for none."""
+    waiting = state.arrays.shut_out.get(array, [])
+    while waiting and state.gates.get(waiting[0]) is not Reason.ARRAY_LIMIT:
+        heapq.heappop(waiting)  # it is held, or gone, or was let in already
+    if not waiting or not has_room(state, waiting[0]):
+        return None
+    return heapq.heappop(waiting)
 
 
 def next_begin_s(state: "State") -> float:

@@ -68,14 +68,15 @@ def under_fewest_leaves(pool: Pool, idle: int, count: int, partly: int | None) -
             return within
     # The counts of the pool tell where to look first: the emptiest leaf that may hold it.
     leaves = pool.domains["leaf"]
-    leaf = min(
-        (
-            (has, i)
-            for i, has in enumerate(pool.idle_in_leaf)
-            if has >= count and (partly is None or has > count or partly & leaves[i])
-        ),
-        default=(0, -1),
-    )[1]
+    has = pool.idle_in_leaf
+    if partly is None:  # the usual gang leaves no remainder, and the counts decide
+        fewest = min(filter(count.__le__, has), default=0)
+        leaf = has.index(fewest) if fewest else -1
+    else:
+        holding = ((n, i) for i, n in enumerate(has) if n >= count)
+        leaf = min(
+            ((n, i) for n, i in holding if n > count or partly & leaves[i]), default=(0, -1)
+        )[1]
     if leaf >= 0:
         there = idle & leaves[leaf]
         if there.bit_count() >= count:

@@ -31,12 +31,12 @@ class Line:
         *,
         by_user: bool,
         urgent: bool,
-        by_shape: bool,
+        depth: int,
     ) -> None:
         """Take the nodes and the account of the queue; nobody waits.
 
-        `by_user` orders users by what they used, `urgent` keeps when each patience ends, `by_shape`
-        keeps a second index by what jobs ask for.
+        `by_user` orders users by what they used, `urgent` keeps when each patience ends. A `depth`
+        above zero, which is how many backfill looks at, keeps a second index by what jobs ask for.
         """
         self.name = name
         self.number = number
@@ -48,10 +48,15 @@ class Line:
         self._by_user = by_user
         self._urgent = urgent
         self._lists: dict[str, list[Entry]] = {}
-        self._by_shape = by_shape and not by_user
+        self.by_shape = depth > 0 and not by_user
+        self.fresh: dict[int, None] = {}  # waiting jobs that backfill has not looked at yet
+        self._depth = depth
         self._shapes: dict[Ask, list[Entry]] = {}
-        self._units: list[tuple[int, int]] = []  # units of the shapes that wait, with their place
-        self._shape_at: dict[int, Ask] = {}
+        # Shapes that may fit once less is free, or of which so many wait that backfill may not come
+        # to the last: half its depth, so that those of one look cannot bring more than that below.
+        self._num_odd = 0
+        self._units: list[tuple[int, int]] = []  # units of the shapes that wait, in order
+        self._asks: list[Ask] = []  # the shapes in that order
         self._guess: dict[int, float] = {}
         self._least_guess: dict[Ask, float] = {}  # never above the shortest guess that waits
         self._dues: list[tuple[float, int]] = []  # when its patience ends, job
@@ -68,7 +73,7 @@ class Line:
         entry = (key, index)
         insort(self._lists.setdefault(user, []), entry)
         self.entries[index] = (user, entry)
-        if self._by_shape:
+        if self.by_shape:
             self._add_shape(ask, entry, guess_s)
         if due_s is not None:
             heapq.heappush(self._dues, (due_s, index))
@@ -80,13 +85,17 @@ class Line:
         del waiting[0 if waiting[0] is entry else bisect_left(waiting, entry)]
         if not waiting:
             del self._lists[user]
-        if self._by_shape:
+        if self.by_shape:
             alike = self._shapes[ask]
             del alike[0 if alike[0] is entry else bisect_left(alike, entry)]
             del self._guess[index]
+            self.fresh.pop(index, None)
+            self._num_odd -= len(alike) == self._depth // 2
             if not alike:
+                self._num_odd -= _is_odd(ask)
                 del self._shapes[ask], self._least_guess[ask]
-                del self._units[bisect_left(self._units, (ask.least or ask.units, id(ask)))]
+                at = bisect_left(self._units, (ask.least or ask.units, id(ask)))
+                del self._units[at], self._asks[at]
 
     def head(self, now_s: float) -> int | None:
         """Return the job that is first in order: the one whose patience has ended, else by key."""
@@ -149,48 +158,63 @@ class Line:
         loose_units
             Free units that are promised to nobody; shapes that ask for more are tight.
         """
-        if not self._by_shape:
+        if not self.by_shape:
             yield from islice(self.ordered(), depth)
             return
-        pool = self.pool
+        pool, least = self.pool, self._least_guess
         last = bisect_right(self._units, (pool.free_units, sys.maxsize))
         loose = bisect_right(self._units, (loose_units, sys.maxsize), hi=last)
-        asks = [self._shape_at[place] for _, place in self._units[:loose]]
-        for _, place in self._units[loose:last]:
-            ask = self._shape_at[place]
-            tight.add(ask)
-            if self._least_guess[ask] <= spare_s:
-                asks.append(ask)
+        asks, bound = self._asks[:loose], self._asks[loose:last]
+        tight.update(bound)
+        asks += [ask for ask in bound if least[ask] <= spare_s]
         lists = [self._shapes[ask] for ask in asks]
-        lists = [entries[:depth] for entries in lists]  # what starts leaves the lists themselves
+        ends = [min(depth, len(entries)) for entries in lists]
         heap = [(entries[0], i, 0) for i, entries in enumerate(lists)]
         heapq.heapify(heap)
         guesses = self._guess
         while heap and depth:
             entry, i, at = heap[0]
-            ask, entries = asks[i], lists[i]
+            ask, entries, end = asks[i], lists[i], ends[i]
             if ask in closed or (ask.least or ask.units) > pool.free_units:
                 heapq.heappop(heap)
                 continue
             if ask in tight:
-                if self._least_guess[ask] > spare_s:  # even the shortest of them is too long
+                if least[ask] > spare_s:  # even the shortest of them is too long
                     heapq.heappop(heap)
                     continue
-                while at < len(entries) and guesses[entries[at][1]] > spare_s:
+                while at < end and guesses[entries[at][1]] > spare_s:
                     at += 1
-                if at == len(entries):
+                if at == end:
                     self._learn_least(ask, entries)
                     heapq.heappop(heap)
                     continue
                 if entries[at] is not entry:
                     heapq.heapreplace(heap, (entries[at], i, at))
                     continue
-            if at + 1 < len(entries):
-                heapq.heapreplace(heap, (entries[at + 1], i, at + 1))
-            else:
-                heapq.heappop(heap)
             depth -= 1
             yield entry[1]
+            if at < len(entries) and entries[at] is entry:
+                at += 1
+            else:  # it has started, and left the list
+                end = ends[i] = end - 1
+            if at < end:
+                heapq.heapreplace(heap, (entries[at], i, at))
+            else:
+                heapq.heappop(heap)
+
+    def newcomers(self) -> list[int]:
+        """Return in order the waiting jobs that backfill has not looked at yet."""
+        return [job for _, job in sorted(self.entries[job][1] for job in self.fresh)]
+
+    def sees_all(self, num_started: int, free_units: int) -> bool:
+        """Return whether `fitting` looks at all that wait, when it leads to so many starts at most.
+
+        Of each shape that asks for no more than is free it yields one job that finds nothing loose,
+        one that finds nothing free at all, and those that start; and the first in order, which is
+        not backfill's to start.
+        """
+        num_small = bisect_right(self._units, (free_units, sys.maxsize))
+        return not self._num_odd and 2 * num_small + num_started + 1 < self._depth
 
     def jobs(self) -> Iterator[int]:
         """Yield the waiting jobs in no order."""
@@ -198,20 +222,24 @@ class Line:
 
     def _learn_least(self, ask: Ask, entries: list[Entry]) -> None:
         """Remember the shortest guess of a shape when all that wait of it have been seen."""
-        alike = self._shapes.get(ask, ())
-        if len(alike) == len(entries):
+        if 0 < len(entries) <= self._depth:
             self._least_guess[ask] = min(self._guess[index] for _, index in entries)
 
     def _add_shape(self, ask: Ask, entry: Entry, guess_s: float) -> None:
         self._guess[entry[1]] = guess_s
         self._least_guess[ask] = min(guess_s, self._least_guess.get(ask, guess_s))
+        self.fresh[entry[1]] = None
         alike = self._shapes.get(ask)
         if alike is None:
             self._shapes[ask] = [entry]
-            self._shape_at[id(ask)] = ask
-            insort(self._units, (ask.least or ask.units, id(ask)))
+            units = (ask.least or ask.units, id(ask))
+            at = bisect_left(self._units, units)
+            self._num_odd += _is_odd(ask)
+            self._units.insert(at, units)
+            self._asks.insert(at, ask)
         else:
             insort(alike, entry)
+            self._num_odd += len(alike) == self._depth // 2 + 1
 
 
 class Heads:
@@ -276,3 +304,12 @@ def rank_of(line: Line, entry: tuple[str, Entry], tier: Tier, *, fair: bool) -> 
         shares = line.account.shares()
         return (tier, key[0], shares, line.used.get(user, 0.0), key, index)
     return (tier, key, index)
+
+
+def _is_odd(ask: Ask) -> bool:
+    """Return whether a shape may fit where it did not before, though nothing came free.
+
+    Fewer idle nodes may lead a search for near ones elsewhere; an elastic gang is passed over while
+    it lacks its full size.
+    """
+    return bool(ask.least) or ask.topology is not None

@@ -10,6 +10,7 @@ An accelerator that is shared leaves the masks and is kept in a list sorted by i
 from bisect import bisect_left, insort
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import compress
 
 from clusterwright.model.cluster import NodeGroup
 from clusterwright.model.job import QUANTA, Topology
@@ -18,6 +19,17 @@ Placed = tuple[tuple[int, int], ...]  # node, quanta taken (cores, in a pool of 
 Spot = tuple[Placed, int]  # where, and which accelerator when it is a share of one; else -1
 ALL = -1
 """Mask of all nodes."""
+_SPARSE = 12  # places of a mask that are walked in the time in which one set bit is sought
+_FLAGS = bytes(byte == ord("1") for byte in range(256))  # digits of a mask as truths
+
+
+class WholeNodes(tuple[tuple[int, int], ...]):
+    """Whole nodes of one kind as they are placed, with their mask, so none is looked up again."""
+
+    mask: int
+    """The nodes, as the pool that made it counts them."""
+    quanta: int
+    """What they hold in all."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -46,7 +58,7 @@ class Ask:
         return self.share or self.units * scale
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Kind:
     """Equal nodes of a pool."""
 
@@ -71,6 +83,7 @@ class Pool:
         self.first = min(first for first, _ in groups)
         span = max(first + group.num_nodes for first, group in groups) - self.first
         self.free = [0] * span
+        self.full_at = [(0, 0)] * span  # each node as it is placed whole; no start makes them anew
         self.kind_at: list[Kind | None] = [None] * span
         self.kinds: list[Kind] = []
         self.domains: dict[str, list[int]] = {"domain": [], "leaf": [], "pod": []}
@@ -80,6 +93,7 @@ class Pool:
         self.down = 0
         self.drained = 0
         self.free_units = 0
+        self.num_gains = 0  # how often something came free
         self.total_units = 0
         self.open: list[tuple[int, int, int]] = []  # free quanta, node bit, accelerator
         self.shares: dict[tuple[int, int], int] = {}
@@ -135,7 +149,7 @@ class Pool:
             lacks = self._lacks(placed, whole, rest)
             if lacks is not None:
                 return lacks
-            self._move_whole(whole, taken=True)
+            self._move_whole(placed, whole, taken=True)
             for bit, units in rest:
                 self._move(bit, -units)
         if self.cores is not None:
@@ -144,6 +158,7 @@ class Pool:
 
     def give(self, placed: Placed, part: int = -1, ask: Ask | None = None) -> None:
         """Take quanta of nodes back; those of a node that is down stay out of use."""
+        self.num_gains += 1
         self._change(placed, part, ask, 1)
 
     def put_back(self, placed: Placed, part: int = -1, ask: Ask | None = None) -> None:
@@ -159,7 +174,7 @@ class Pool:
             self._move(placed[0][0] - first, sign * (placed[0][1] // self.scale))
         else:
             whole, rest = self._parted(placed)
-            self._move_whole(whole, taken=sign < 0)
+            self._move_whole(placed, whole, taken=sign < 0)
             for bit, units in rest:
                 self._move(bit, sign * units)
         if self.cores is not None:
@@ -214,8 +229,9 @@ class Pool:
             Kind(size=k.size, model=k.model, mask=k.mask, levels=k.levels.copy())
             for k in self.kinds
         ]
-        renewed = dict(zip(map(id, self.kinds), other.kinds, strict=True))
-        other.kind_at = [None if k is None else renewed[id(k)] for k in self.kind_at]
+        renewed: dict[Kind | None, Kind | None] = {None: None}
+        renewed.update(zip(self.kinds, other.kinds, strict=True))
+        other.kind_at = list(map(renewed.__getitem__, self.kind_at))
         other.open = self.open.copy()
         other.shares = self.shares.copy()
         other.cores = None if self.cores is None else self.cores.copy()
@@ -256,6 +272,23 @@ class Pool:
                 found |= 1 << bit
         return found & allowed
 
+    def whole_nodes(self, mask: int, kind: Kind) -> Placed:
+        """Return nodes of one kind, at least one, as they are placed whole."""
+        if not mask & (mask - 1):
+            return (self.full_at[mask.bit_length() - 1],)
+        placed = WholeNodes(self._full(mask))
+        placed.mask, placed.quanta = mask, mask.bit_count() * kind.size * self.scale
+        return placed
+
+    def _full(self, mask: int) -> Iterator[tuple[int, int]]:
+        """Yield node and all its quanta for each node of a mask."""
+        low = (mask & -mask).bit_length() - 1
+        span = mask.bit_length() - low
+        if span > _SPARSE * mask.bit_count():
+            return (self.full_at[bit] for bit in bits(mask))
+        digits = bin(mask >> low)[:1:-1].encode()
+        return compress(self.full_at[low : low + span], digits.translate(_FLAGS))
+
     def _add(self, bit: int, group: NodeGroup) -> None:
         size = group.cpus_per_node if self.by_core else group.gpus_per_node
         mask = ((1 << group.num_nodes) - 1) << bit
@@ -268,6 +301,7 @@ class Pool:
         self.up |= mask
         for place in range(bit, bit + group.num_nodes):
             self.free[place] = size
+            self.full_at[place] = (self.first + place, size * self.scale)
             self.kind_at[place] = kind
         self.free_units += size * group.num_nodes
         self.total_units += size * group.num_nodes
@@ -291,6 +325,8 @@ class Pool:
 
         A gang's whole nodes are of one kind; should they not be, they count among the others.
         """
+        if isinstance(placed, WholeNodes):
+            return placed.mask, []
         first, scale, kinds = self.first, self.scale, self.kind_at
         kind = kinds[placed[0][0] - first]
         size = kind.size * scale if kind is not None else 0
@@ -314,25 +350,28 @@ class Pool:
                 return self.first + bit
         return None
 
-    def _move_whole(self, whole: int, *, taken: bool) -> None:
-        """Let whole nodes of one kind change hands, all at once."""
+    def _move_whole(self, placed: Placed, whole: int, *, taken: bool) -> None:
+        """Let the whole nodes of a gang, all of one kind, change hands at once."""
         if not whole:
             return
-        bits_of = list(bits(whole))
-        kind = self.kind_at[bits_of[0]]
+        first = self.first
+        kind = self.kind_at[placed[0][0] - first]
         assert kind is not None
         size, levels, up = kind.size, kind.levels, whole & self.up
         levels[size] ^= up
         levels[0] ^= up
         after = 0 if taken else size
-        free, at = self.free, self.leaf_at
-        for bit in bits_of:
-            free[bit] = after
+        free = self.free
+        for node, _ in placed if isinstance(placed, WholeNodes) else self._full(whole):
+            free[node - first] = after
         change = -1 if taken else 1
         self.free_units += change * size * up.bit_count()
-        idle = self.idle_in_leaf
-        for bit in bits_of if up == whole else bits(up):
-            idle[at[bit]] += change
+        idle, leaves = self.idle_in_leaf, self.domains["leaf"]
+        while up:
+            leaf = self.leaf_at[(up & -up).bit_length() - 1]
+            here = up & leaves[leaf]
+            idle[leaf] += change * here.bit_count()
+            up ^= here
 
     def _move(self, bit: int, units: int) -> None:
         kind, free = self.kind_at[bit], self.free[bit]
@@ -391,6 +430,7 @@ class Pool:
         if should == is_up:
             return
         self.up ^= here
+        self.num_gains += should
         kind.levels[self.free[bit]] ^= here
         self.free_units += self.free[bit] if should else -self.free[bit]
         if self.free[bit] == kind.size:
@@ -416,11 +456,13 @@ def lowest(mask: int, count: int) -> int:
     """Return the mask of the lowest `count` bits of a mask that has at least as many."""
     if mask.bit_count() == count:
         return mask
-    low, high = 0, mask.bit_length()
+    start = (mask & -mask).bit_length() - 1
+    mask >>= start  # short numbers are halved faster
+    low, high = count, mask.bit_length()
     while low < high:
         middle = (low + high) // 2
         if (mask & ((1 << middle) - 1)).bit_count() < count:
             low = middle + 1
         else:
             high = middle
-    return mask & ((1 << low) - 1)
+    return (mask & ((1 << low) - 1)) << start

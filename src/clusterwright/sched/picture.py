@@ -346,6 +346,7 @@ def _put_on_nodes(state: State, job: int, one: RunningJob) -> None:
         rate=one.rate_ratio,
         lead_s=one.lead_s,
     )
+    gates.enter(state, job)
     state.occupy(job, run)
 
 

@@ -145,7 +145,7 @@ def _whole_units(
             return None
         chosen = found
     if not rest:
-        return _whole(pool, chosen, kind), -1
+        return pool.whole_nodes(chosen, kind), -1
     left = allowed & ~chosen
     for near in _nearest_first(pool, chosen, ask, choose):
         order: Sequence[int] = range(rest, kind.size + 1)
@@ -154,7 +154,8 @@ def _whole_units(
         for free in order:
             mask = levels[free] & left & near
             if mask:
-                return _whole(pool, chosen, kind) + _at(pool, mask, rest), -1
+                some = pool.whole_nodes(chosen, kind) if chosen else ()
+                return some + _at(pool, mask, rest), -1
     return None
 
 
@@ -233,11 +234,6 @@ def _shared(pool: Pool, ask: Ask, allowed: int) -> Spot | None:
                 part = next(n for n in range(kind.size) if (bit, n) not in pool.shares)
                 return ((pool.first + bit, ask.share),), part
     return None
-
-
-def _whole(pool: Pool, chosen: int, kind: Kind) -> tuple[tuple[int, int], ...]:
-    first, quanta = pool.first, kind.size * pool.scale
-    return tuple([(first + bit, quanta) for bit in bits(chosen)])
 
 
 def _at(pool: Pool, mask: int, units: int) -> tuple[tuple[int, int], ...]:

@@ -151,4 +151,6 @@ def _gate_message(state: State, job: int, gate: Reason) -> str:
         return f"is not to start before {one.start_after_s:g} s"
     if gate is Reason.STAGING_DATA:
         return f"its data {one.dataset!r} are not on the hot tier yet"
+    if gate is Reason.ARRAY_LIMIT:
+        return f"its array has {one.array_at_once} tasks in line or running, the most at once"
     return "an operator holds it" if gate is Reason.HELD_BY_ADMIN else "its owner holds it"

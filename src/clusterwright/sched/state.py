@@ -107,6 +107,7 @@ class State:
         self._by_end = policy.backfill != "none"
         self.running: dict[int, Running] = {}
         self.promises: dict[str, tuple[int, float, int]] = {}
+        self.looked: dict[str, tuple[int, float, int, int]] = {}
         self.by_end: dict[str, list[tuple[float, int]]] = {}
         self.in_queue: dict[str, dict[int, None]] = {}
         self.gates: dict[int, Reason] = {}
@@ -122,6 +123,7 @@ class State:
         self.timers: list[tuple[float, int]] = []
         self.behind: dict[str, list[int]] = {}
         self.freed: list[int] = []
+        self.arrays = gates.Arrays()
         self.owed_since: dict[int, float] = {}
         self.broken: list[tuple[str, float]] = []
         self._shapes: dict[tuple[object, ...], Ask] = {}
@@ -217,16 +219,12 @@ class State:
         line = self.line_of_queue[job.queue]
         patience = self.policy.patience_s
         self.since[index] = now_s
+        gates.enter(self, index)
         if self.deferrals is not None:
             self.deferrals.note(index)
         due = None if patience is None else job.submit_s + patience
         line.add(
-            index,
-            job,
-            self.ask(index),
-            self.key(job, self.left_s(index)),
-            self.guess_s(index),
-            due,
+            index, job, self.ask(index), self.key(job, self.left_s(index)), self.guess_s(index), due
         )
         self._spoil(line)
 
@@ -287,7 +285,7 @@ class State:
                     self.accounts[name],
                     by_user=self.fair,
                     urgent=self.policy.patience_s is not None,
-                    by_shape=self.policy.backfill == "easy",
+                    depth=self.policy.backfill_depth if self.policy.backfill == "easy" else 0,
                 )
                 self.lines_of[pool.name].append(self.lines[name])
                 self.in_queue[name] = {}
@@ -307,7 +305,7 @@ class State:
             least = max(1, round(job.min_gpus_ratio))
         # On whole nodes the placement would do the same, and has a shorter way there.
         each = units // job.num_nodes if job.num_nodes else 0
-        if all(kind.size == each for kind in pool.kinds):
+        if each and all(kind.size == each for kind in pool.kinds):
             each = 0
         parts = (units, share, beside, memory, job.gpu_models, job.topology, least, each)
         found = self._shapes.get(parts)
@@ -335,6 +333,7 @@ class State:
             line.remove(job, self.ask(job))
             self.gates[job] = reason
             self._spoil(line)
+            gates.leave(self, job)
         else:
             msg = f"job {self.jobs[job].job_id} does not wait, so it cannot be held"
             raise ClusterwrightError(msg)
@@ -369,12 +368,14 @@ class State:
             noted.pop(job, None)
         if self.deferrals is not None:
             self.deferrals.close(job)
+        gates.leave(self, job)
 
     def _close(self, index: int, kind: EventKind) -> None:
         """Note that a job is gone for good, through or stopped at its limit."""
         self.remaining.pop(index, None)
         if self.deferrals is not None:
             self.deferrals.close(index)
+        gates.leave(self, index)
         if kind is EventKind.FINISH:
             name = self.jobs[index].job_id
             self.done.add(name)

@@ -142,8 +142,7 @@ class EventLog:
         self._part.extend(parts)
         self._kept.extend(kept)
         self._many.extend(map(len, placed))
-        flat = list(chain.from_iterable(placed))
-        if flat:
-            numbers, quanta = zip(*flat, strict=True)
-            self._nodes.extend(numbers)
-            self._quanta.extend(quanta)
+        flat = chain.from_iterable(chain.from_iterable(placed))
+        pairs = np.fromiter(flat, dtype=np.int64).reshape(-1, 2)
+        self._nodes.frombytes(np.ascontiguousarray(pairs[:, 0]).tobytes())
+        self._quanta.frombytes(np.ascontiguousarray(pairs[:, 1]).tobytes())

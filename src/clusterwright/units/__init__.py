@@ -56,6 +56,7 @@ SECONDS_PER_YEAR = 365.0 * 86400.0
 HOURS_PER_YEAR = 8760.0
 JOULES_PER_KWH = 3.6e6
 GRAMS_PER_TONNE = 1e6
+TOKENS_PER_MILLION = 1e6
 
 
 def parse(text: str, alias: object) -> float:
@@ -116,6 +117,7 @@ __all__ = [
     "SECONDS_PER_HOUR",
     "SECONDS_PER_MINUTE",
     "SECONDS_PER_YEAR",
+    "TOKENS_PER_MILLION",
     "AcceleratorHours",
     "Bytes",
     "BytesPerSecond",

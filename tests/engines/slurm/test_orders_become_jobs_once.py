@@ -320,7 +320,7 @@ def test_an_end_is_told_by_its_cause(bench, name):
 
 @pytest.mark.parametrize("name", ENDS)
 def test_an_end_is_kept_when_slurm_forgets_the_job(bench, name):
-    code, reason, state, end = ENDS[name]
+    code, reason, state, _ = ENDS[name]
     bench.engine.launch(order())
     bench.begin()
     bench.end(code=code, reason=reason)

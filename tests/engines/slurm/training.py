@@ -17,7 +17,8 @@ def main() -> int:
     warned = []
     signal.signal(signal.SIGUSR1, lambda *_: warned.append(True))
     first = next((one.step for one in checkpoints.complete(FOLDER) if str(one.path) == RESUMED), 0)
-    print(f"rank {RANK} begins at step {first} on {os.environ['SLURMD_NODENAME']}", flush=True)
+    sys.stdout.write(f"rank {RANK} begins at step {first} on {os.environ['SLURMD_NODENAME']}\n")
+    sys.stdout.flush()
     last = int(sys.argv[1])
     for step in range(first + 1, last + 1):
         time.sleep(0.05)

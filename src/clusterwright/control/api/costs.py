@@ -70,6 +70,8 @@ async def job_account(job: str, conductor: TheConductor, caller: TheCaller) -> d
 
 def _shown(one: Account, by: Literal["job", "project", "queue", "owner"]) -> dict[str, Any]:
     shown = asdict(one)
+    if one.name not in _REST:
+        shown |= accounts.progress(one)
     if by == "job" and one.name not in _REST:
         shown["job_id"] = one.name
     return shown

@@ -1,4 +1,4 @@
-"""Routes of jobs: submit, list, look, cancel, hold, release, requeue, change; why, logs, events."""
+"""Routes of jobs: submit, list, look; the verbs that change one; why, logs, events."""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -250,6 +250,25 @@ async def requeue(
         job,
         if_match,
         lambda book, now_s: orders.requeue(book, job, now_s, caller.name),
+    )
+
+
+@router.post("/{job}/renew", openapi_extra=_WHY)
+async def renew(
+    job: JobId,
+    request: Request,
+    conductor: TheConductor,
+    caller: TheCaller,
+    if_match: IfMatch = None,
+) -> Response:
+    """Let the lease of a running session begin anew."""
+    await access.reason(request)
+    return await _change(
+        conductor,
+        caller,
+        job,
+        if_match,
+        lambda book, now_s: orders.renew(book, job, now_s, caller.name),
     )
 
 

@@ -74,6 +74,16 @@ def _jobs(book: Book) -> Iterable[Metric]:
         labels_ = [one.job_id, one.spec.name, one.owner, one.spec.project, one.spec.queue]
         info.add_metric(labels_, {})
     waits = [first.decided_s - one.submit_s for one in book.order for first in one.attempts[:1]]
+    hung = GaugeMetricFamily(
+        "clusterwright_hung_jobs", "Running jobs that report but are silent.", labels=["queue"]
+    )
+    silent = Counter(
+        one.spec.queue
+        for one in book.active.values()
+        if one.current and one.current.released_s is None and one.current.silent_since_s
+    )
+    for queue, count in sorted(silent.items()):
+        hung.add_metric([queue], count)
     wait = HistogramMetricFamily(
         "clusterwright_queue_wait_seconds", "From a job's submission to its first start."
     )
@@ -104,7 +114,7 @@ def _jobs(book: Book) -> Iterable[Metric]:
         "clusterwright_goodput_ratio", "Accelerator-time of starts that was not made vain."
     )
     goodput.add_metric([], 1.0 - sum(sums.values()) / ran if ran else 1.0)
-    return [states, info, wait, preempted, lost, goodput]
+    return [states, info, hung, wait, preempted, lost, goodput]
 
 
 def _nodes(book: Book) -> Iterable[Metric]:
