@@ -9,6 +9,7 @@ import time
 
 import pytest
 from tests.control import postgres
+from tests.control.plane import JOB, served
 from tests.control.world import centre, comes_to, conducted, job, state_of, submit, until, world_of
 
 from clusterwright.control import fold
@@ -189,25 +190,46 @@ def test_a_full_disk_refuses_and_then_goes_on(tmp_path):
         runs = submit(conductor, job(nodes=2))
         comes_to(conductor, runs, "RUNNING")
         room = _limit(conductor, 1)
+        accepted = [runs]
         with pytest.raises(JournalUnwritable, match="full"):
-            _fill(conductor)
+            _fill(conductor, accepted)
         world.end(Attempt(runs, 1))
         until(lambda: conductor.failure, "the failure")
         assert state_of(conductor, runs) == "RUNNING"
         room(1 << 30)
         comes_to(conductor, runs, "COMPLETED")
-        with conductor.reading() as book:
-            waiting = list(book.active)
-        assert len(set(waiting)) == len(waiting)
-        comes_to(conductor, submit(conductor, job()), "RUNNING")
+        accepted.append(submit(conductor, job()))
+        comes_to(conductor, accepted[-1], "RUNNING")
+        again = fold.book_of(conductor.journal.entries())
+        assert list(again.jobs) == accepted  # what was refused is not there, the rest is
+        assert len(set(world.launched)) == len(world.launched)
     finally:
         conductor.stop()
         conductor.journal.close()
 
 
-def _fill(conductor):
+def test_while_nothing_can_be_written_the_api_says_so_and_takes_nothing(tmp_path):
+    with served(tmp_path, centre()) as plane:
+        admin = plane.client()
+        assert admin.get("/readyz").status_code == 200
+        room = _limit(plane.conductor, 1)
+        for _ in range(200):
+            answer = admin.post("/api/v1/jobs", json={**JOB, "env": {"FILLER": "x" * 2000}})
+            if answer.status_code != 201:
+                break
+        assert answer.status_code == 503
+        assert "nothing was changed" in answer.json()["detail"]
+        ready = admin.get("/readyz")
+        assert ready.status_code == 503
+        assert "full" in ready.json()["journal"]
+        room(1 << 30)
+        until(lambda: admin.get("/readyz").status_code == 200, "room again")
+        plane.conductor.journal.close()
+
+
+def _fill(conductor, accepted):
     for _ in range(200):
-        submit(conductor, job(env={"FILLER": "x" * 2000}))
+        accepted.append(submit(conductor, job(env={"FILLER": "x" * 2000})))
 
 
 def _limit(conductor, pages):
