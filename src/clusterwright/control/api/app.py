@@ -11,7 +11,7 @@ from fastapi.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from clusterwright import __version__, documents
-from clusterwright.control.api import centre, costs, jobs, metrics
+from clusterwright.control.api import centre, costs, jobs, logs, metrics
 from clusterwright.control.api.problems import MEDIA_TYPE, answer_errors
 from clusterwright.control.conductor import Conductor
 from clusterwright.model.centre import Centre
@@ -44,6 +44,7 @@ def create_app(conductor: Conductor | None, *, open_metrics: bool = False) -> Fa
         summary="Jobs, nodes, queues and accounts of an AI compute centre.",
     )
     app.state.conductor = conductor
+    app.state.tails = logs.Tails()
     app.state.open_metrics = open_metrics
     answer_errors(app)
     app.include_router(jobs.router)

@@ -301,6 +301,7 @@ async def events(
 @router.get("/{job}/logs", response_class=PlainTextResponse)
 async def read_logs(
     job: JobId,
+    request: Request,
     conductor: TheConductor,
     caller: TheCaller,
     rank: Annotated[int, Query(ge=0, le=1_000_000)] = 0,
@@ -319,7 +320,9 @@ async def read_logs(
         msg = f"rank {rank} of attempt {which} has no {stream} that can be read here"
         raise NotThere(msg)
     if follow:
-        events_ = logs.followed(conductor, record, which, path, logs.offset_of(last_event_id))
+        offset = logs.offset_of(last_event_id)
+        tails = request.app.state.tails
+        events_ = logs.streamed(tails, conductor, record, which, path, offset)
         return StreamingResponse(events_, media_type="text/event-stream")
     return PlainTextResponse(await asyncio.to_thread(logs.text, path, tail))
 
