@@ -59,8 +59,9 @@ class Task:
         self.peak_memory_bytes = 0
 
     def release(self) -> None:
-        """Let it become its program."""
-        os.write(self.go, b"!")
+        """Let it become its program; what ended while it waited says why when it is reaped."""
+        with contextlib.suppress(BrokenPipeError):
+            os.write(self.go, b"!")
         os.close(self.go)
         self.go = -1
 
@@ -85,6 +86,7 @@ class Task:
         self.cpu_s = usage.ru_utime + usage.ru_stime
         self.peak_memory_bytes = usage.ru_maxrss * 1024
         self.abandon()
+        why = ""
         with contextlib.suppress(BlockingIOError):
             why = os.read(self.fault, 4096).decode(errors="replace")
         os.close(self.fault)
