@@ -23,7 +23,7 @@ def test_followers_get_every_character_whenever_they_came(tmp_path):
     attempt = SimpleNamespace(is_over=False, end=End.COMPLETED)
     record = SimpleNamespace(attempts=[attempt])
     conductor = SimpleNamespace(stopped=False)
-    lines = [f"line {n} – größer als ASCII\n" for n in range(40)]
+    lines = [f"line {n} – ž – 中文\n" for n in range(40)]
 
     async def follow(tails, late_s, offset=0):
         await asyncio.sleep(late_s)
