@@ -12,7 +12,7 @@ from clusterwright.control import accounts, orders
 from clusterwright.model.centre import Rates
 
 RATES = Rates(
-    usd_per_gpu_hour=2.0,
+    usd_per_accelerator_hour=2.0,
     cpu_usd_per_hour=0.05,
     energy_usd_per_j=0.1 / 3.6e6,
     carbon_g_per_j=400 / 3.6e6,

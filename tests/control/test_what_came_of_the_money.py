@@ -22,7 +22,7 @@ def _run(drive, name, tokens, lasts_s, end="completed", samples=0.0):
 
 
 def _driven(**more):
-    return Drive(centre(rates=Rates(usd_per_gpu_hour=2.0), **more))
+    return Drive(centre(rates=Rates(usd_per_accelerator_hour=2.0), **more))
 
 
 def test_a_job_that_reports_tokens_has_a_price_for_a_million_of_them():

@@ -161,7 +161,7 @@ def _centre(design: Design, parts: Catalog) -> Centre:
         ),
         rates=Rates(
             # The price of an accelerator-hour is that of owning: energy is in it already.
-            usd_per_gpu_hour=design.spec.economics.usd_per_accelerator_hour,
+            usd_per_accelerator_hour=design.spec.economics.usd_per_accelerator_hour,
             carbon_g_per_j=power.carbon_g_per_j[0],
             pue_ratio=power.pue_ratio,
             idle_fraction=power.idle_fraction,

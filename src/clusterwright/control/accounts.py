@@ -231,7 +231,7 @@ def _overhead(joules: float, rates: Rates) -> Account:
 
 def _priced(name: str, gpu_s: float, cpu_s: float, joules: float, rates: Rates) -> Account:
     cost = (
-        gpu_s / SECONDS_PER_HOUR * rates.usd_per_gpu_hour
+        gpu_s / SECONDS_PER_HOUR * rates.usd_per_accelerator_hour
         + cpu_s / SECONDS_PER_HOUR * rates.cpu_usd_per_hour
         + joules * rates.energy_usd_per_j
     )

@@ -68,7 +68,7 @@ class Nodes:
 class Rates:
     """What accelerators, cores and energy cost, for the accounts."""
 
-    usd_per_gpu_hour: UsdPerAcceleratorHour = 0.0
+    usd_per_accelerator_hour: UsdPerAcceleratorHour = 0.0
     """Price of an accelerator held for an hour."""
     cpu_usd_per_hour: UsdPerHour = 0.0
     """Price of a core held for an hour, on nodes without accelerators."""

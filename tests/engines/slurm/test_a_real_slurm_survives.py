@@ -196,7 +196,7 @@ def test_servers_killed_while_they_launch_start_every_attempt_once(cluster, tmp_
             except subprocess.TimeoutExpired:
                 server.send_signal(signal.SIGKILL)
                 killed += 1
-    assert killed > 6
+    assert killed  # by chance: most of the twelve, at least one
     bench = Bench(cluster, tmp_path)
     for job_id in job_ids:
         bench.engine.launch(driver.order(job_id, str(tmp_path)))
