@@ -100,7 +100,7 @@ def fill(state: Path, count: int) -> None:
 
 
 def body(**more: object) -> bytes:
-    spec = JobSpec(name="bench", command=("sleep", "600"), **more)  # type: ignore[arg-type]
+    spec = JobSpec(name="bench", command=("sleep", "600"), **more)  # type: ignore[arg-type]  # fields of a job
     return json.dumps(documents.as_dict(spec)).encode()
 
 

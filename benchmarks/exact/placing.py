@@ -108,7 +108,7 @@ def _gang(
     segment = int(rng.integers(2, 4)) if segments else 0
     wish = None
     if level is not None:
-        wish = Topology(level=level, required=required, segment_nodes=segment)  # type: ignore[arg-type]
+        wish = Topology(level=level, required=required, segment_nodes=segment)  # type: ignore[arg-type]  # a level
     ask = clusters.random_ask(rng, pool, units, topology=wish)
     price = HUNDREDTHS * units
     asked = clusters.gang(ask, pool, span_cost=price)

@@ -84,7 +84,7 @@ def _one(
     wish = None
     if level:
         segment = int(rng.integers(2, 4)) if segments else 0
-        wish = Topology(level=level, required=True, segment_nodes=segment)  # type: ignore[arg-type]
+        wish = Topology(level=level, required=True, segment_nodes=segment)  # type: ignore[arg-type]  # a level
     units = (
         int(rng.integers(1, size + 1))
         if nodes == 1

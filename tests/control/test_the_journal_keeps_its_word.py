@@ -33,7 +33,9 @@ def url(request, tmp_path):
 
 
 def _some(count, first=0):
-    return [Entry(1000.0 + n, "audit", body={"what": f"n{n}"}) for n in range(first, first + count)]
+    return [
+        Entry(1000.0 + n, "health", body={"what": f"n{n}"}) for n in range(first, first + count)
+    ]
 
 
 def _read(url):
@@ -51,7 +53,7 @@ def test_entries_come_back_in_their_order(url):
 def test_a_batch_is_written_whole_or_not_at_all(url):
     with Journal(url) as journal:
         journal.append(_some(2))
-        bad = [*_some(1, 2), Entry(2000.0, "audit", job=None)]  # type: ignore[arg-type]
+        bad = [*_some(1, 2), Entry(2000.0, "health", job=None)]  # type: ignore[arg-type]
         with pytest.raises(JournalUnwritable):
             journal.append(bad)
         journal.append(_some(1, 2))
@@ -129,7 +131,7 @@ with Journal(sys.argv[1]) as journal:
     n = journal.seq
     while True:
         some = range(n, n + 7)
-        journal.append([Entry(1000.0 + n, "audit", body={"what": f"n{n}"}) for n in some])
+        journal.append([Entry(1000.0 + n, "health", body={"what": f"n{n}"}) for n in some])
         n += 7
         print(n, flush=True)
 """

@@ -19,7 +19,7 @@ from clusterwright import client, documents, twin
 from clusterwright.catalog import Catalog
 from clusterwright.cli import examples
 from clusterwright.cli.progress import Progress
-from clusterwright.cli.serve import in_background, running
+from clusterwright.cli.serve import end_agents, end_server, in_background
 from clusterwright.control.journal import Journal
 from clusterwright.control.replay import Replay, replay
 from clusterwright.control.server import Serving
@@ -115,7 +115,8 @@ def run(design: Design, parts: Catalog, progress: Progress) -> Live:
             with client.Client(context) as centre:
                 live = _twice(centre, state, progress)
         finally:
-            _end(state, found["pid"])
+            end_server(state, found["pid"])
+            end_agents(state)
         with Journal(str(state / "journal.sqlite")) as journal:
             return replace(live, replayed=replay(journal.entries()))
 
@@ -254,14 +255,3 @@ def _seconds(text: str) -> float:
     from datetime import datetime
 
     return datetime.fromisoformat(text).timestamp()
-
-
-def _end(state: Path, pid: int) -> None:
-    """End the server and the agents of the demo."""
-    os.kill(pid, signal.SIGTERM)
-    end = time.monotonic() + _PATIENCE_S
-    while running(state) is not None and time.monotonic() < end:
-        time.sleep(0.02)
-    from clusterwright.engines.local import LocalEngine
-
-    LocalEngine(state / "engine").shut_down()

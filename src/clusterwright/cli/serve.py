@@ -16,7 +16,7 @@ from clusterwright.cli import files
 from clusterwright.cli.common import Common, stderr
 from clusterwright.cli.output import API_VERSION, Answer, emit
 from clusterwright.errors import Conflict, ExitCode, TargetMissing, UsageError
-from clusterwright.model.centre import Centre, Nodes
+from clusterwright.model.centre import Centre, EngineName, Nodes
 
 if TYPE_CHECKING:
     from clusterwright.control.server import Serving
@@ -33,7 +33,7 @@ def up(
     cpus_per_node: int | None = None,
     gpu_model: str = "",
     policy: str | None = None,
-    engine: str | None = None,
+    engine: EngineName | None = None,
     state_dir: Path | None = None,
     listen: str = "127.0.0.1:8787",
     journal: str = "",
@@ -154,7 +154,7 @@ def down(
     found = running(state)
     if found is None:
         if jobs:
-            _end_agents(state)
+            end_agents(state)
         stderr(common).print("no centre runs here")
         return ExitCode.OK
     if jobs:
@@ -165,15 +165,9 @@ def down(
             end = time.monotonic() + _DOWN_S
             while any(node["num_jobs"] for node in centre.nodes()) and time.monotonic() < end:
                 time.sleep(0.1)
-    os.kill(found["pid"], signal.SIGTERM)
-    end = time.monotonic() + _DOWN_S
-    while running(state) is not None:
-        if time.monotonic() > end:
-            msg = f"the server (process {found['pid']}) has not ended after {_DOWN_S:.0f} s"
-            raise Conflict(msg)
-        time.sleep(0.05)
+    end_server(state, found["pid"])
     if jobs:
-        _end_agents(state)
+        end_agents(state)
     stderr(common).print("the centre is down")
     return ExitCode.OK
 
@@ -185,7 +179,7 @@ def _centre(
     cpus_per_node: int | None,
     gpu_model: str,
     policy: str | None,
-    engine: str | None,
+    engine: EngineName | None,
 ) -> Centre | None:
     """Return the centre that the options declare; None to leave it as it was."""
     from dataclasses import replace
@@ -213,10 +207,7 @@ def _centre(
         )
         found = Centre(nodes=(group,))
     if engine is not None:
-        if engine not in ("local", "slurm"):
-            msg = f"--engine {engine}: local or slurm"
-            raise UsageError(msg)
-        found = replace(found or Centre(), engine=engine)  # type: ignore[arg-type]  # checked above
+        found = replace(found or Centre(), engine=engine)
     if policy is not None:
         policy_of(policy)
         found = replace(found or Centre(), policy=policy)
@@ -277,7 +268,25 @@ def running(state: Path) -> dict[str, Any] | None:
     return dict(found)
 
 
-def _end_agents(state: Path) -> None:
+def end_server(state: Path, pid: int) -> None:
+    """End the server of a state directory, and wait until it has ended.
+
+    Raises
+    ------
+    Conflict
+        If it does not end.
+    """
+    os.kill(pid, signal.SIGTERM)
+    end = time.monotonic() + _DOWN_S
+    while running(state) is not None:
+        if time.monotonic() > end:
+            msg = f"the server (process {pid}) has not ended after {_DOWN_S:.0f} s"
+            raise Conflict(msg)
+        time.sleep(0.05)
+
+
+def end_agents(state: Path) -> None:
+    """End what the local engine of a state directory keeps running, jobs and all."""
     from clusterwright.engines.local import LocalEngine
 
     if (state / "engine").is_dir():

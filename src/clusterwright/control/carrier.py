@@ -98,7 +98,7 @@ class Carrier:
                     self._bell.set()
             except ClusterwrightError:
                 self._stopping.wait(_RETRY_S)
-            except Exception:
+            except Exception:  # a fault of the engine's must not end the listening
                 _log.exception("waiting for the engine failed")
                 self._stopping.wait(_RETRY_S)
 
@@ -125,7 +125,7 @@ class Carrier:
             return News(seen, self._reports(attempts), tuple(fenced), tuple(refused))
         except OutOfReach as error:
             return News(None, {}, tuple(fenced), tuple(refused), str(error) or "does not answer")
-        except Exception as error:
+        except Exception as error:  # whatever it is, nothing may be concluded from it
             _log.exception("the engine failed")
             what = f"{type(error).__name__}: {error}"
             return News(None, {}, tuple(fenced), tuple(refused), what)

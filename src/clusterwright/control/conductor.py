@@ -363,7 +363,7 @@ class Conductor:
         for listener in tuple(self._listeners):
             try:
                 listener(written)
-            except Exception:
+            except Exception:  # what is written down holds, whatever a listener makes of it
                 _log.exception("a listener failed")
 
     def _start_over(self, why: str, asked: Sequence[_Asked]) -> None:

@@ -39,8 +39,6 @@ class Fact(StrEnum):
     """A token was made: `{id, hash, name, role, projects, expires_s}`."""
     REVOKE = "revoke"
     """A token holds no more: `{id}`."""
-    AUDIT = "audit"
-    """Somebody was refused, or looked at what others own: `{what, why}`."""
     CLOCK = "clock"
     """The clock of this machine jumped: `{jump_s}`."""
     ENGINE = "engine"

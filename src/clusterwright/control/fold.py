@@ -424,7 +424,6 @@ _FACTS: Mapping[str, Callable[[Book, Entry], None]] = {
     Fact.TOKEN: _note_token,
     Fact.REVOKE: _note_revoked,
     Fact.ENGINE: _note_reach,
-    Fact.AUDIT: _note_nothing,
     Fact.CLOCK: _note_nothing,
     Fact.HEALTH: _note_health,
     Fact.RENEW: _note_renewed,

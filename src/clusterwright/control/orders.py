@@ -18,7 +18,6 @@ from clusterwright.errors import Conflict, Fault, InvalidInput, UnknownName
 from clusterwright.model.centre import Centre
 from clusterwright.model.job import Reason
 from clusterwright.model.jobspec import JobSpec
-from clusterwright.model.policy import Policy
 from clusterwright.sched import checked, policy_of
 
 
@@ -285,11 +284,6 @@ def found(book: Book, job: str) -> list[Record]:
     if tasks is None:
         raise UnknownName.of("job", job, list(book.jobs)[-1000:])
     return [book.jobs[task] for task in tasks]
-
-
-def policy_in(centre: Centre) -> Policy:
-    """Return the policy of a centre, whether it is named or written out."""
-    return centre.policy if isinstance(centre.policy, Policy) else policy_of(centre.policy)
 
 
 def trial(book: Book, spec: JobSpec, now_s: float, who: str) -> Sequence[str]:

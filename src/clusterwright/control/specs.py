@@ -161,6 +161,16 @@ def faults_of(spec: JobSpec, centre: Centre) -> Sequence[Fault]:
         except ValueError:
             remedy = "write a time with its offset, as 2026-11-25T18:00:00Z"
             faults.append(Fault(path=path, message=f"{text!r} is no time", remedy=remedy))
+    faults += [
+        Fault(path=path, message=f"{what} in a running centre yet", remedy="leave it out")
+        for path, asked, what in (
+            ("image", spec.image, "container images are not run"),
+            ("mig_profile", spec.mig_profile, "slices are not counted"),
+            ("data.inputs", spec.data.inputs, "data are not staged"),
+            ("data.outputs", spec.data.outputs, "data are not kept elsewhere"),
+        )
+        if asked
+    ]
     if 0 < spec.gpus_per_node_ratio < 1 and spec.num_nodes > 1:
         faults.append(
             Fault(

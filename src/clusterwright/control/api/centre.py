@@ -21,7 +21,7 @@ from clusterwright.model.centre import Centre
 
 router = APIRouter(prefix="/api/v1", tags=["centre"])
 
-_SECRET = {Fact.TOKEN, Fact.REVOKE, Fact.AUDIT}
+_SECRET = {Fact.TOKEN, Fact.REVOKE}
 _BEAT_S = 15.0
 _TOKEN_BODY = {
     "type": "object",
@@ -262,7 +262,7 @@ def _page(conductor: TheConductor, after: int) -> list[Entry]:
 def _by_people(conductor: TheConductor, after: int, limit: int) -> list[Entry]:
     found = []
     for entry in conductor.journal.entries(min(after, conductor.journal.seq)):
-        if entry.who or entry.kind == Fact.AUDIT:
+        if entry.who:
             found.append(entry)
             if len(found) == limit:
                 break

@@ -1,7 +1,7 @@
 """`/metrics`: the centre in the exposition format of Prometheus, read from the book when asked."""
 
 import asyncio
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 
 from fastapi import APIRouter, Request, Response
@@ -98,7 +98,7 @@ def _jobs(book: Book) -> Iterable[Metric]:
     lost = CounterMetricFamily(
         "clusterwright_lost_gpu_seconds", "Work that interruptions made vain.", labels=["cause"]
     )
-    sums: Counter[str] = Counter()
+    sums: defaultdict[str, float] = defaultdict(float)
     ran = 0.0
     for one in book.order:
         for attempt in one.attempts:
@@ -107,7 +107,7 @@ def _jobs(book: Book) -> Iterable[Metric]:
                 end_s = attempt.ended_s or book.time_s
                 ran += gpus * max(0.0, end_s - attempt.started_s)
             if attempt.lost_s:
-                sums[attempt.stop or str(attempt.end)] += gpus * attempt.lost_s  # type: ignore[assignment]  # seconds
+                sums[attempt.stop or str(attempt.end)] += gpus * attempt.lost_s
     for cause, seconds in sorted(sums.items()):
         lost.add_metric([cause], seconds)
     goodput = GaugeMetricFamily(
@@ -124,7 +124,7 @@ def _nodes(book: Book) -> Iterable[Metric]:
     power = GaugeMetricFamily(
         "clusterwright_node_power_watts", "What a node draws, as modelled.", labels=["node"]
     )
-    counts: Counter[tuple[str, str]] = Counter()
+    counts: defaultdict[tuple[str, str], float] = defaultdict(float)
     rates = book.centre.rates
     for index, name in enumerate(book.node_names):
         group, pool = book.group_of(name), book.state.pool_at[index]
@@ -132,9 +132,9 @@ def _nodes(book: Book) -> Iterable[Metric]:
         held = (size - pool.free_at(index)) / size if size else 0.0
         away = name in book.down
         used = group.num_gpus * held
-        counts["allocated", group.gpu_model] += used  # type: ignore[assignment]  # shares count
+        counts["allocated", group.gpu_model] += used
         rest = "down" if away or name in book.drained else "idle"
-        counts[rest, group.gpu_model] += group.num_gpus - used  # type: ignore[assignment]  # as above
+        counts[rest, group.gpu_model] += group.num_gpus - used
         share = held * accounts.busy_of(rates) + (1 - held) * accounts.idle_of(rates)
         power.add_metric([name], 0.0 if away else group.power_w * share)
     for labels, count in sorted(counts.items()):
