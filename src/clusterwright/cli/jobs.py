@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 from cyclopts import Parameter
 
 from clusterwright import client, documents
-from clusterwright.cli import files
+from clusterwright.cli import files, foretold
 from clusterwright.cli.common import Common, FileName, stderr
 from clusterwright.cli.output import API_VERSION, Answer, emit, items_document
 from clusterwright.errors import ExitCode, UsageError
@@ -47,7 +47,8 @@ def submit(
     hold
         Submit it on hold.
     dry_run
-        Check everything and say whether it fits; submit nothing.
+        Check everything; say whether it fits, by when it will start and what it will cost; submit
+        nothing.
     context
         Which centre is meant.
     """
@@ -59,7 +60,11 @@ def submit(
         made = centre.submit(spec, key=key, dry_run=dry_run)
     if dry_run:
         fits = made["spec"]["fits"]
-        text = "it fits this centre" if fits else f"it never fits: {made['spec']['reasons'][0]}"
+        text = (
+            f"it fits this centre\n{foretold.trial(made['spec'])}"
+            if fits
+            else f"it never fits: {made['spec']['reasons'][0]}"
+        )
         emit(Answer(document=made, rows=[made["spec"]], text=text), common)
         return ExitCode.OK if fits else ExitCode.NO
     emit(_answer(made, f"submitted job {_id(made)}"), common)
@@ -173,7 +178,7 @@ def ps(
 
 
 def why(job: str, *, context: ContextName = None, common: Common | None = None) -> int:
-    """Say why a job is where it is: one dominant reason, with its evidence.
+    """Say why a job is where it is: one dominant reason, its evidence, and by when it will start.
 
     Parameters
     ----------
@@ -183,11 +188,13 @@ def why(job: str, *, context: ContextName = None, common: Common | None = None) 
         Which centre is meant.
     """
     with client.connect(context) as centre:
-        found = centre.why(job)
+        found = centre.why(job, start=True)
     reason = f" {found['reason']}" if found["reason"] else ""
     text = f"job {job} is {found['state']}{reason}"
     if found["message"]:
         text += f": {found['message']}"
+    if "start" in found:
+        text += f"\n{foretold.start(found['start'])}"
     document = {"apiVersion": API_VERSION, "kind": "Why", "name": job, "spec": found}
     emit(Answer(document=document, rows=[found], text=text, key="reason"), common or Common())
     return ExitCode.OK

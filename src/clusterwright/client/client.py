@@ -17,6 +17,7 @@ from clusterwright.model.jobspec import JobSpec
 
 Plain = dict[str, Any]  # the API's JSON
 _FINAL = {"COMPLETED", "FAILED", "CANCELLED", "TIMEOUT", "NODE_FAIL"}
+_FORETELL_S = 120.0  # a forecast plays on for a while where thousands wait
 _EXITS = {
     400: ExitCode.USAGE,
     401: ExitCode.TARGET,
@@ -82,7 +83,8 @@ class Client:
         headers = {"Idempotency-Key": key} if key else {}
         query = {"dry_run": "true"} if dry_run else {}
         body = documents.as_dict(spec)
-        return self._ask("POST", "/jobs", json=body, headers=headers, params=query)
+        more = {"timeout": _FORETELL_S} if dry_run else {}
+        return self._ask("POST", "/jobs", json=body, headers=headers, params=query, **more)
 
     def jobs(self, **wanted: Any) -> Iterator[Plain]:
         """Yield jobs, the latest first: by state, queue, project, owner, or only active ones."""
@@ -99,9 +101,11 @@ class Client:
         """Return a job with its specification and attempts; an array as a list of its tasks."""
         return self._ask("GET", _path("jobs", job))
 
-    def why(self, job: str) -> Plain:
-        """Return why a job is where it is."""
-        found: Plain = self._ask("GET", _path("jobs", job, "why"))["spec"]
+    def why(self, job: str, *, start: bool = False) -> Plain:
+        """Return why a job is where it is, and by when it will start if that is asked."""
+        query = {"start": "true"} if start else {}
+        path = _path("jobs", job, "why")
+        found: Plain = self._ask("GET", path, params=query, timeout=_FORETELL_S)["spec"]
         return found
 
     def change(

@@ -128,6 +128,16 @@ def of_job(book: Book, record: Record, now_s: float) -> Account:
     return found if found is not None else Account(name=record.job_id, num_jobs=1)
 
 
+def of_part(
+    group: Nodes, num_gpus_ratio: float, num_cpus: int, lasts_s: Seconds, rates: Rates
+) -> Account:
+    """Return what accelerators, or cores, of one node of a group come to when held so long."""
+    joules = group.power_w * busy_of(rates) * _part(group, num_gpus_ratio, num_cpus) * lasts_s
+    if group.num_gpus:
+        return _priced("", num_gpus_ratio * lasts_s, 0.0, joules, rates)
+    return _priced("", 0.0, num_cpus * lasts_s, joules, rates)
+
+
 def progress(one: Account) -> dict[str, float | None]:
     """Return how much came of what was held; None where nobody reported it.
 
@@ -186,17 +196,14 @@ def _of_job(
 def _of_attempt(
     book: Book, one: AttemptRecord, lasts_s: float, rates: Rates, held: dict[str, float]
 ) -> Account:
-    gpus = cpus = joules = 0.0
+    found = Account(name="")
     for share in one.shares:
         group = book.group_of(share.node)
-        part = _part(group, share.gpus, share.gpu_fraction, share.num_cpus)
+        num_gpus_ratio = len(share.gpus) * share.gpu_fraction
+        part = _part(group, num_gpus_ratio, share.num_cpus)
         held[share.node] = held.get(share.node, 0.0) + part * lasts_s
-        joules += group.power_w * busy_of(rates) * part * lasts_s
-        if group.num_gpus:
-            gpus += len(share.gpus) * share.gpu_fraction
-        else:
-            cpus += share.num_cpus
-    return _priced("", gpus * lasts_s, cpus * lasts_s, joules, rates)
+        found = found.plus(of_part(group, num_gpus_ratio, share.num_cpus, lasts_s, rates))
+    return found
 
 
 def _of_nodes(
@@ -245,10 +252,10 @@ def _priced(name: str, gpu_s: float, cpu_s: float, joules: float, rates: Rates) 
     )
 
 
-def _part(group: Nodes, gpus: tuple[int, ...], fraction: float, cpus: int) -> float:
+def _part(group: Nodes, num_gpus_ratio: float, cpus: int) -> float:
     """Return which part of a node is held."""
     if group.num_gpus:
-        return len(gpus) * fraction / group.num_gpus
+        return num_gpus_ratio / group.num_gpus
     return cpus / group.num_cpus
 
 

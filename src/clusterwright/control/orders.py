@@ -16,9 +16,9 @@ from clusterwright.control.records import JobState, Record
 from clusterwright.control.specs import completed, faults_of, scheduled, tasks_of
 from clusterwright.errors import Conflict, Fault, InvalidInput, UnknownName
 from clusterwright.model.centre import Centre
-from clusterwright.model.job import Reason
+from clusterwright.model.job import Job, Reason
 from clusterwright.model.jobspec import JobSpec
-from clusterwright.sched import checked, policy_of
+from clusterwright.sched import checked, never, policy_of
 
 
 def begin(centre: Centre, now_s: float) -> list[Entry]:
@@ -286,8 +286,10 @@ def found(book: Book, job: str) -> list[Record]:
     return [book.jobs[task] for task in tasks]
 
 
-def trial(book: Book, spec: JobSpec, now_s: float, who: str) -> Sequence[str]:
-    """Return why a job could never start in this centre; nothing when it can.
+def trial(book: Book, spec: JobSpec, now_s: float, who: str) -> tuple[Job, Sequence[str]]:
+    """Return a job as it would be scheduled, and why it could never start; nothing when it can.
+
+    Of an array it is the first task.
 
     Raises
     ------
@@ -303,8 +305,8 @@ def trial(book: Book, spec: JobSpec, now_s: float, who: str) -> Sequence[str]:
         epoch_s=book.epoch_s,
         user=who,
     )
-    pool = book.state.line_of_queue[job.queue].pool
-    return () if pool.could_hold(book.state.shape(job)) else ("no nodes here could ever hold it",)
+    why = never(book.state, job)
+    return job, () if why is None else (f"{why[0]}: it {why[1]}",)
 
 
 def _repeats(book: Book, who: str, key: str, digest: str) -> bool:

@@ -11,7 +11,7 @@ from clusterwright.sched.policies import (
     policy_of,
     with_changes,
 )
-from clusterwright.sched.reasons import Blocked, why
+from clusterwright.sched.reasons import Blocked, never, why
 from clusterwright.sched.state import State
 
 __all__ = [
@@ -25,6 +25,7 @@ __all__ = [
     "checked",
     "cycle",
     "may_stop",
+    "never",
     "picture",
     "placement_of",
     "policy_of",

@@ -7,7 +7,7 @@ last, for a job that is first in order, what exactly is lacking.
 
 from dataclasses import dataclass
 
-from clusterwright.model.job import Reason
+from clusterwright.model.job import Job, Reason
 from clusterwright.sched import deferrals
 from clusterwright.sched.line import Line
 from clusterwright.sched.nodes import ALL, Ask, Pool
@@ -30,9 +30,9 @@ class Blocked:
 def why(state: State, job: int, now_s: float = 0.0) -> Blocked:
     """Return the one dominant reason why a job waits."""
     line, ask = state.line(job), state.ask(job)
-    never = _never(state, line, job)
-    if never is not None:
-        return never
+    impossible = _never(state, line, ask)
+    if impossible is not None:
+        return Blocked(job=job, reason=impossible[0], message=impossible[1])
     gate = state.gates.get(job)
     if gate is not None:
         return Blocked(job=job, reason=gate, message=_gate_message(state, job, gate))
@@ -51,9 +51,9 @@ def why(state: State, job: int, now_s: float = 0.0) -> Blocked:
 def blocked_by(state: State, job: int, now_s: float) -> Blocked:
     """Return what the first job of a line lacks."""
     line, ask = state.line(job), state.ask(job)
-    never = _never(state, line, job)
-    if never is not None:
-        return never
+    impossible = _never(state, line, ask)
+    if impossible is not None:
+        return Blocked(job=job, reason=impossible[0], message=impossible[1])
     pool = line.pool
     quota = _quota(line, job, ask.quanta(pool.scale))
     if quota is not None:
@@ -62,20 +62,25 @@ def blocked_by(state: State, job: int, now_s: float) -> Blocked:
     return Blocked(job=job, reason=reason, message=message)
 
 
-def _never(state: State, line: Line, job: int) -> Blocked | None:
-    pool, ask = line.pool, state.ask(job)
+def never(state: State, job: Job) -> tuple[Reason, str] | None:
+    """Return why a job, known here or not, could never start; None when it could."""
+    return _never(state, state.line_of_queue[job.queue], state.shape(job))
+
+
+def _never(state: State, line: Line, ask: Ask) -> tuple[Reason, str] | None:
+    pool = line.pool
     if not (ask.units or ask.share):
         message = "asks for neither accelerators nor cores of its queue's nodes"
-        return Blocked(job=job, reason=Reason.MISCONFIGURED, message=message)
+        return Reason.MISCONFIGURED, message
     if not pool.could_hold(ask):
         models = f" of {', '.join(ask.models)}" if ask.models else ""
         message = f"asks for {_count(ask, pool)}{models}, more than its queue has in all"
-        return Blocked(job=job, reason=Reason.NO_MATCHING_HARDWARE, message=message)
+        return Reason.NO_MATCHING_HARDWARE, message
     quanta = ask.quanta(pool.scale)
     if state.shared and line.account.over_limit_alone(quanta):
         limit = min(one.limit for one in line.account.chain())
         message = f"asks for {_count(ask, pool)}, the limit is {limit / pool.scale:g}"
-        return Blocked(job=job, reason=Reason.EXCEEDS_QUOTA_LIMIT, message=message)
+        return Reason.EXCEEDS_QUOTA_LIMIT, message
     return None
 
 

@@ -2,6 +2,7 @@
 
 import re
 import secrets
+from concurrent.futures import ThreadPoolExecutor
 from http import HTTPStatus
 from typing import Any
 
@@ -45,6 +46,7 @@ def create_app(conductor: Conductor | None, *, open_metrics: bool = False) -> Fa
     )
     app.state.conductor = conductor
     app.state.tails = logs.Tails()
+    app.state.foretelling = ThreadPoolExecutor(1, "foretell")
     app.state.open_metrics = open_metrics
     answer_errors(app)
     app.include_router(jobs.router)

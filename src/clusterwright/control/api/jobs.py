@@ -9,7 +9,7 @@ from fastapi import APIRouter, Header, Query, Request, Response
 from fastapi.responses import JSONResponse, PlainTextResponse, StreamingResponse
 
 from clusterwright import documents
-from clusterwright.control import orders, views
+from clusterwright.control import foretell, orders, views
 from clusterwright.control.api import access, logs
 from clusterwright.control.api.access import TheCaller, TheConductor
 from clusterwright.control.api.problems import NotThere
@@ -68,10 +68,16 @@ async def submit(
     if spec.priority > 0:
         caller.need("operator")
     if dry_run:
-        never = await access.looked(
-            conductor, lambda book, now_s: orders.trial(book, spec, now_s, caller.name)
+        job, never, seen = await access.looked(
+            conductor,
+            lambda book, now_s: (
+                *orders.trial(book, spec, now_s, caller.name),
+                foretell.glance(book, now_s),
+            ),
         )
         answer = {"fits": not never, "reasons": list(never), "spec": documents.plain(spec)}
+        if not never:
+            answer |= await _foretold(request, lambda: foretell.trial(seen, spec, job))
         return JSONResponse(views.single("DryRun", spec.name, answer))
 
     def made(book: Book, entries: Sequence[Entry]) -> Response:
@@ -273,15 +279,31 @@ async def renew(
 
 
 @router.get("/{job}/why")
-async def why(job: JobId, conductor: TheConductor, caller: TheCaller) -> dict[str, Any]:
-    """Say why a job is where it is: one dominant reason with its evidence."""
-    with conductor.reading() as book:
+async def why(
+    job: JobId,
+    request: Request,
+    conductor: TheConductor,
+    caller: TheCaller,
+    start: Annotated[bool, Query(description="Also by when it will start.")] = False,
+) -> dict[str, Any]:
+    """Say why a job is where it is: one dominant reason with its evidence.
+
+    Asked for its start, the twin plays on from now, which takes seconds where thousands wait.
+    """
+
+    def look(book: Book, now_s: float) -> tuple[dict[str, Any], foretell.Glance | None]:
         record = access.records_of(book, caller, job)[0]
-        found = views.why(book, record, conductor.clock.now_s())
+        found = views.why(book, record, now_s)
         current = record.current
         if current is not None and current.attempt in conductor.waiting:
             found["message"] = conductor.waiting[current.attempt]
-        return views.single("Why", job, found)
+        asked = start and record.state.waits and record.state is not JobState.HELD
+        return found, foretell.glance(book, now_s) if asked else None
+
+    found, seen = await access.looked(conductor, look)
+    if seen is not None:
+        found["start"] = await _foretold(request, lambda: foretell.start(seen, found["job_id"]))
+    return views.single("Why", job, found)
 
 
 @router.get("/{job}/events")
@@ -378,3 +400,9 @@ def _place(records: Sequence[Record], cursor: str) -> int:
         else:
             high = middle
     return low
+
+
+async def _foretold(request: Request, reckon: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """Return what a forecast comes to; one at a time, so that they do not crowd out the rest."""
+    loop = asyncio.get_running_loop()
+    return await loop.run_in_executor(request.app.state.foretelling, reckon)
