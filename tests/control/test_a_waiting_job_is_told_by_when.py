@@ -16,10 +16,11 @@ from clusterwright.model.centre import Rates
 HOUR_S = 3600.0
 
 
-def _full(nodes=1, **more):
-    """Return a centre whose only node is held by a job, and what waits behind it."""
-    drive = Drive(centre(nodes=nodes, **more))
-    return drive, drive.submit(job(gpus=4, time_limit_s=10 * HOUR_S))
+def _full():
+    """Return a centre whose only node is held by a job."""
+    drive = Drive(centre(nodes=1))
+    drive.submit(job(gpus=4, time_limit_s=10 * HOUR_S))
+    return drive
 
 
 def _past(drive, run_s, count):
@@ -46,7 +47,7 @@ def test_what_ran_before_tells_when_the_next_one_starts():
 
 
 def test_before_anything_has_ended_the_limits_bound_it():
-    drive, _ = _full()
+    drive = _full()
     found = _start(drive, drive.submit(job(gpus=4)))
     assert found["learned_from_jobs"] == 0
     assert 0.0 < found["start_in_p50_s"] <= found["start_in_p90_s"] <= 10 * HOUR_S * 1.3
@@ -61,7 +62,7 @@ def test_a_job_behind_a_node_that_is_down_has_no_time():
 
 
 def test_a_forecast_changes_nothing():
-    drive, _ = _full()
+    drive = _full()
     name = drive.submit(job(gpus=4))
     before = foretell.glance(drive.book, drive.now_s)
     foretell.start(before, name)
@@ -74,9 +75,10 @@ def _tried(drive, spec):
     return foretell.trial(foretell.glance(drive.book, drive.now_s), spec, asked)
 
 
-def test_a_job_that_is_only_tried_starts_at_once_where_there_is_room():
+@pytest.mark.parametrize("hold", [False, True])
+def test_a_job_that_is_only_tried_starts_at_once_where_there_is_room(hold):
     drive = Drive(centre(nodes=2))
-    found = _tried(drive, job(gpus=4, nodes=2))
+    found = _tried(drive, job(gpus=4, nodes=2, hold=hold))
     assert found["start"]["start_in_p90_s"] == pytest.approx(0.0, abs=0.1)
 
 
@@ -113,7 +115,7 @@ def test_what_it_is_said_to_cost_is_what_its_account_comes_to(run_s, gpus, nodes
         assert said[one] == pytest.approx(getattr(came, one), rel=1e-5), one
 
 
-def test_the_api_tells_it_to_whoever_may_see_the_job(plane):  # noqa: F811
+def test_the_api_tells_it_to_whoever_may_see_the_job(plane):  # noqa: F811 - the fixture
     tried = plane.client("user").post("/api/v1/jobs?dry_run=true", json=JOB)
     assert tried.status_code == 200
     found = tried.json()["spec"]

@@ -53,7 +53,7 @@ def test_entries_come_back_in_their_order(url):
 def test_a_batch_is_written_whole_or_not_at_all(url):
     with Journal(url) as journal:
         journal.append(_some(2))
-        bad = [*_some(1, 2), Entry(2000.0, "health", job=None)]  # type: ignore[arg-type]
+        bad = [*_some(1, 2), Entry(2000.0, "health", job=None)]  # type: ignore[arg-type]  # what no journal takes
         with pytest.raises(JournalUnwritable):
             journal.append(bad)
         journal.append(_some(1, 2))

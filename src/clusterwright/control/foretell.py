@@ -22,6 +22,7 @@ from clusterwright.learn.outlook import bin_of
 from clusterwright.model.centre import Centre, Nodes
 from clusterwright.model.job import Job
 from clusterwright.model.jobspec import JobSpec
+from clusterwright.model.policy import Policy
 from clusterwright.sched import Picture
 from clusterwright.twin import Expected, Luck, Setting
 from clusterwright.units import SECONDS_PER_DAY, SECONDS_PER_HOUR, Seconds
@@ -40,6 +41,8 @@ class Glance:
 
     centre: Centre
     """The centre."""
+    policy: Policy
+    """What its scheduler goes by."""
     picture: Picture
     """The scheduler's state."""
     epoch_s: float
@@ -64,6 +67,7 @@ def glance(book: Book, now_s: float) -> Glance:
         recent.append(jobs[record.index])
     return Glance(
         centre=book.centre,
+        policy=book.state.policy,
         picture=sched.picture(book.state, at_s),
         epoch_s=book.epoch_s,
         jobs=tuple(jobs[number] for number in numbered),
@@ -90,8 +94,9 @@ def trial(seen: Glance, spec: JobSpec, job: Job) -> dict[str, Any]:
         The same as the scheduler would see it.
     """
     learned = _Learned(seen)
-    # As if it came just after the picture, so that nobody's place in line is doubtful.
-    job = replace(job, submit_s=seen.picture.at_s + 1e-3)
+    # As if it came just after the picture, so that nobody's place in line is doubtful, and were let
+    # go at once: when its owner will do that nobody knows.
+    job = replace(job, submit_s=seen.picture.at_s + 1e-3, held=False)
     outlook = learned.outlook(job)
     group = _group(seen.centre, completed(spec))
     return {
@@ -137,12 +142,11 @@ def _start(seen: Glance, learned: _Learned, job: str, more: tuple[Job, ...]) -> 
     recent = [learned.expected(one) for one in seen.recent]
     least, most = _NUM_SAMPLES
     luck = Luck(num_samples=min(most, max(least, _NUM_DRAWN // len(known))))
-    policy = seen.centre.policy
     (found,) = twin.forecast(
         seen.picture,
         seen.centre.cluster,
         known,
-        Setting(policy=sched.policy_of(policy) if isinstance(policy, str) else policy, pooled=True),
+        Setting(policy=seen.policy, pooled=True),
         recent=recent,
         asked=[job],
         luck=luck,
@@ -150,10 +154,10 @@ def _start(seen: Glance, learned: _Learned, job: str, more: tuple[Job, ...]) -> 
     answer: dict[str, Any] = {}
     for level in _LEVELS:
         at_s = found.quantile_s(level)
-        seen_s = None if at_s == math.inf else max(0.0, at_s - seen.picture.at_s)
+        wait_s = None if at_s == math.inf else max(0.0, at_s - seen.picture.at_s)
         name = f"p{level * 100:.0f}"
-        answer[f"start_in_{name}_s"] = None if seen_s is None else round(seen_s, 1)
-        answer[f"start_{name}"] = None if seen_s is None else rfc3339(seen.epoch_s + at_s)
+        answer[f"start_in_{name}_s"] = None if wait_s is None else round(wait_s, 1)
+        answer[f"start_{name}"] = None if wait_s is None else rfc3339(seen.epoch_s + at_s)
     return answer | {"num_samples": luck.num_samples, "learned_from_jobs": learned.num_jobs}
 
 
