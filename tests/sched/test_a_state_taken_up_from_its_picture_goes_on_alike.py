@@ -241,6 +241,7 @@ def test_a_picture_is_complete():
     pictured = {
         *("running", "promises", "gates", "done", "hot", "remaining", "touched", "since"),
         *("freed", "owed_since", "broken", "epoch_s", "permits", "deferred"),
+        "wakes",
     }
     given_again = {"jobs", "policy", "rate", "lead", "staged", "deferrals"}
     follows = {

@@ -7,6 +7,7 @@ Without backfill a queue stops at its first job that does not fit.
 """
 
 import heapq
+import math
 from dataclasses import dataclass, field
 
 from clusterwright.model.event import Event, EventKind
@@ -59,13 +60,17 @@ def cycle(state: State, now_s: float) -> Decisions:
     names = tuple(state.touched)
     state.touched.clear()
     for name in names:
+        state.wakes.pop(name, None)
         _serve(state, state.pools[name], now_s, found)
     if state.policy.resize != "none":
         for name in names:
             events, wake_s = elastic.grown(state, state.pools[name], now_s)
             found.events += events
-            found.wake_s = min(found.wake_s, wake_s)
-    found.wake_s = min(found.wake_s, gates.next_begin_s(state))
+            _wake(state, state.pools[name], wake_s)
+    for name in names:  # its own decisions do not call for another look
+        state.touched.pop(name, None)
+    # A pool that nothing has touched still waits for the time that its last look has found.
+    found.wake_s = min(gates.next_begin_s(state), *state.wakes.values(), math.inf)
     if state.permits is not None:
         found.wake_s = min(found.wake_s, state.permits.next_s(now_s))
     if state.deferrals is not None:
@@ -134,7 +139,7 @@ def _serve(state: State, pool: Pool, now_s: float, found: Decisions) -> None:
     if policy.backfill != "none":
         found.events += backfill.later_jobs(state, pool, now_s)
         _refresh(state, pool, now_s)
-    _wake_for_patience(state, pool, now_s, found)
+    _wake_for_patience(state, pool, now_s)
 
 
 def _serve_one(state: State, line: Line, now_s: float, found: Decisions) -> None:
@@ -152,23 +157,29 @@ def _serve_one(state: State, line: Line, now_s: float, found: Decisions) -> None
             break
         found.events.append(starts.start(state, now_s, job, spot))
     state.stale[pool.name].clear()
-    _wake_for_patience(state, pool, now_s, found)
+    _wake_for_patience(state, pool, now_s)
 
 
-def _wake_for_patience(state: State, pool: Pool, now_s: float, found: Decisions) -> None:
+def _wake_for_patience(state: State, pool: Pool, now_s: float) -> None:
     if state.policy.patience_s is None:
         return
     for line in state.lines_of[pool.name]:
         due_s = line.next_due_s(now_s)
         if due_s is not None:
-            found.wake_s = min(found.wake_s, due_s)
+            _wake(state, pool, due_s)
+
+
+def _wake(state: State, pool: Pool, wake_s: float) -> None:
+    """Note when time alone may change something in a pool."""
+    if wake_s < state.wakes.get(pool.name, math.inf):
+        state.wakes[pool.name] = wake_s
 
 
 def _make_way(state: State, line: Line, job: int, now_s: float, found: Decisions) -> Spot | None:
     """Stop others for a job where the policy lets it, and return where it then fits."""
     choice = victims.choose(state, line, job, now_s)
     if choice.wake_s > now_s:
-        found.wake_s = min(found.wake_s, choice.wake_s)
+        _wake(state, line.pool, choice.wake_s)
     if choice.spot is None:
         return None
     for victim in choice.stopped:

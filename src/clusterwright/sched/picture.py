@@ -134,6 +134,16 @@ class BrokenGuarantee:
     """How long."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wake:
+    """When time alone may change something on nodes that belong together."""
+
+    pool: str
+    """The nodes."""
+    at_s: Seconds
+    """When to look at them again."""
+
+
 @documents.kind("Picture", layout="spec")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Picture:
@@ -173,6 +183,8 @@ class Picture:
     """Jobs that the next cycle looks at, since what kept them has just gone."""
     touched: tuple[str, ...]
     """Nodes that belong together which the next cycle looks at, in this order."""
+    wakes: tuple[Wake, ...] = ()
+    """When to look at the others again, where time alone may change something."""
 
 
 def picture(state: State, now_s: float) -> Picture:
@@ -218,6 +230,7 @@ def picture(state: State, now_s: float) -> Picture:
         broken=tuple(BrokenGuarantee(queue=one, waited_s=time_s) for one, time_s in state.broken),
         freed=tuple(name(job) for job in sorted(set(state.freed)) if job in state.gates),
         touched=tuple(state.touched),
+        wakes=tuple(Wake(pool=pool, at_s=at_s) for pool, at_s in state.wakes.items()),
     )
 
 
@@ -285,6 +298,7 @@ def restored(
     state.broken += [(one.queue, one.waited_s) for one in seen.broken]
     state.freed += [numbers[job] for job in seen.freed]
     state.touched = dict.fromkeys(seen.touched)
+    state.wakes = {one.pool: one.at_s for one in seen.wakes}
     return state
 
 
@@ -383,6 +397,7 @@ def _check(state: State, seen: Picture) -> None:
     refuse("owed", job, (one.job for one in seen.owed), single)
     refuse("freed", job, seen.freed, single)
     refuse("touched", "no pool", seen.touched, state.pools)
+    refuse("wakes", "no pool", (one.pool for one in seen.wakes), state.pools)
     refuse("user_charges", "no queue", (one.queue for one in seen.user_charges), state.lines)
     refuse("queue_charges", "no queue", (one.queue for one in seen.queue_charges), state.accounts)
     nodes = {node for run in seen.running for node, _ in run.nodes}

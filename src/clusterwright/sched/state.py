@@ -118,6 +118,7 @@ class State:
         self.remaining: dict[int, float] = {}
         self.pool_at: list[Pool] = []
         self.touched: dict[str, None] = {}
+        self.wakes: dict[str, float] = {}
         self.stale: dict[str, dict[str, None]] = {}
         self.since: dict[int, float] = {}
         self.timers: list[tuple[float, int]] = []
