@@ -37,6 +37,7 @@ ROUTES = {
     ("GET", "/api/v1/queues"): (ALL, {}),
     ("GET", "/api/v1/centre"): (ALL, {}),
     ("PUT", "/api/v1/centre"): (OWNS_IT, {"json": None}),
+    ("POST", "/api/v1/centre/what-if"): (RUNS_IT, {"json": None}),
     ("GET", "/api/v1/tokens"): (OWNS_IT, {}),
     ("POST", "/api/v1/tokens"): (
         (401, 403, 403, 403, 403, 201),

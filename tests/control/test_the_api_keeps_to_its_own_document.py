@@ -12,7 +12,7 @@ from tests.control.plane import JOB, served
 from tests.control.world import centre
 
 FOLLOWING = {"/api/v1/events"}
-DOCUMENTS = {"POST /api/v1/jobs", "PUT /api/v1/centre"}
+DOCUMENTS = {"POST /api/v1/jobs", "PUT /api/v1/centre", "POST /api/v1/centre/what-if"}
 DOCUMENTS |= {"PATCH /api/v1/jobs/{job}", "GET /api/v1/accounts"}
 
 

@@ -72,7 +72,8 @@ COMMANDS: Sequence[tuple[str, str, str]] = (
         "clusterwright simulate build/design.yaml --demand centre.yaml --days 30\n"
         "clusterwright simulate --nodes 20 --trace jobs.csv.gz --policy fifo --out run\n"
         "clusterwright simulate --nodes 20 --trace jobs.csv --reservations kept.csv\n"
-        'clusterwright simulate build --demand centre.yaml --power-cap "9 MW"',
+        'clusterwright simulate build --demand centre.yaml --power-cap "9 MW"\n'
+        "clusterwright simulate --from-live --change nodes.gpu.nodes=+4",
     ),
     (
         "study",

@@ -8,8 +8,9 @@ from cyclopts import Parameter
 
 from clusterwright import documents, report, sched, twin
 from clusterwright.catalog import Catalog
-from clusterwright.cli import files, given, load, waits
+from clusterwright.cli import files, given, load, waits, what_if
 from clusterwright.cli.common import Common, FileName
+from clusterwright.cli.jobs import ContextName
 from clusterwright.cli.limits import Limits
 from clusterwright.cli.output import Answer, emit, items_document
 from clusterwright.cli.physics import Physics
@@ -30,7 +31,7 @@ def simulate(
     design: FileName | None = None,
     *,
     demand: Annotated[FileName | None, Parameter(name="--demand")] = None,
-    days: float = 30.0,
+    days: float | None = None,
     nodes: Annotated[FileName | None, Parameter(name="--nodes")] = None,
     gpus_per_node: int = 8,
     trace: Annotated[FileName | None, Parameter(name="--trace")] = None,
@@ -47,6 +48,9 @@ def simulate(
     hourly: Annotated[bool, Parameter(negative=())] = False,
     seed: int = 0,
     when: Annotated[str | None, Parameter(name="--when")] = None,
+    from_live: Annotated[bool, Parameter(name="--from-live", negative=())] = False,
+    change: Annotated[tuple[str, ...], Parameter(name="--change", negative=())] = (),
+    context: ContextName = None,
     list_policies: Annotated[bool, Parameter(name="--list", negative=())] = False,
     out: Annotated[str | None, Parameter(name="--out")] = None,
     lang: str = "en",
@@ -66,7 +70,8 @@ def simulate(
     demand
         The demand whose jobs the design gets.
     days
-        How long a run under a demand lasts.
+        How long a run under a demand lasts, absent 30; with --from-live, of how many days those
+        who come are told, absent 7.
     nodes
         Instead of a design: a number of nodes, or a CSV table of them.
     gpus_per_node
@@ -103,6 +108,14 @@ def simulate(
     when
         Instead of a summary: stop then, such as 10d, and say of every job of the trace that waits
         why, and by when it will start with a chance of 10, 50 and 90 %.
+    from_live
+        Instead of a summary: go on from the running centre, as it is and with each --change, and
+        say how long those who wait, and those who come, wait in either.
+    change
+        What would be different: nodes.gpu.nodes=+4, queues.prod.guarantee=16, policy=srtf or any
+        field of the centre's file, or the name of such a file; may be given several times.
+    context
+        Which running centre is meant.
     list_policies
         Name the policies with their rules and stop.
     out
@@ -121,6 +134,13 @@ def simulate(
         rows = twin.describe_policies()
         emit(Answer(document=items_document("PolicyList", rows), rows=rows), common)
         return ExitCode.OK
+    if from_live or change or context is not None:
+        return what_if.tell(
+            what_if.Live(from_live=from_live, changes=change, context=context, days=days),
+            (design, demand, nodes, trace, queues),
+            common,
+        )
+    days = 30.0 if days is None else days
     how = given.policy(policy, backfill, placement)
     setting = Setting(policy=how, pooled=borrowing == "on", seed=seed)
     progress = Progress(common)

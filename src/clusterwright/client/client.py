@@ -18,6 +18,7 @@ from clusterwright.model.jobspec import JobSpec
 Plain = dict[str, Any]  # the API's JSON
 _FINAL = {"COMPLETED", "FAILED", "CANCELLED", "TIMEOUT", "NODE_FAIL"}
 _FORETELL_S = 120.0  # a forecast plays on for a while where thousands wait
+_WHAT_IF_S = 600.0  # two centres are played on for weeks
 _EXITS = {
     400: ExitCode.USAGE,
     401: ExitCode.TARGET,
@@ -194,6 +195,12 @@ class Client:
     def change_centre(self, centre: Centre) -> Plain:
         """Change queues, policy, nodes or rates."""
         return self._ask("PUT", "/centre", json=documents.as_dict(centre))
+
+    def what_if(self, centre: Centre, *, days: float = 7.0) -> Plain:
+        """Return how long jobs wait in the centre as it is, and in a changed one, by queue."""
+        body = documents.as_dict(centre)
+        query = {"days": days}
+        return self._ask("POST", "/centre/what-if", json=body, params=query, timeout=_WHAT_IF_S)
 
     def whoami(self) -> Plain:
         """Return who the token stands for."""

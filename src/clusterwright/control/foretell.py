@@ -64,7 +64,8 @@ def glance(book: Book, now_s: float) -> Glance:
     for record in islice(reversed(book.order), _MOST_PAST):
         if record.submit_s < now_s - _RECENT_S:
             break
-        recent.append(jobs[record.index])
+        if record.spec.queue in book.state.line_of_queue:  # a queue may have gone since
+            recent.append(jobs[record.index])
     return Glance(
         centre=book.centre,
         policy=book.state.policy,
@@ -78,7 +79,7 @@ def glance(book: Book, now_s: float) -> Glance:
 
 def start(seen: Glance, job: str) -> dict[str, Any]:
     """Return by when a waiting job will have started, with an even chance and nine in ten."""
-    return _start(seen, _Learned(seen), job, ())
+    return _start(seen, Learned(seen), job, ())
 
 
 def trial(seen: Glance, spec: JobSpec, job: Job) -> dict[str, Any]:
@@ -93,7 +94,7 @@ def trial(seen: Glance, spec: JobSpec, job: Job) -> dict[str, Any]:
     job
         The same as the scheduler would see it.
     """
-    learned = _Learned(seen)
+    learned = Learned(seen)
     # As if it came just after the picture, so that nobody's place in line is doubtful, and were let
     # go at once: when its owner will do that nobody knows.
     job = replace(job, submit_s=seen.picture.at_s + 1e-3, held=False)
@@ -109,7 +110,7 @@ def trial(seen: Glance, spec: JobSpec, job: Job) -> dict[str, Any]:
     }
 
 
-class _Learned:
+class Learned:
     """What the centre's own jobs tell of run times; nobody runs beyond their limit."""
 
     def __init__(self, seen: Glance) -> None:
@@ -137,7 +138,7 @@ class _Learned:
         return Expected(job=job, outlook=self.outlook(job))
 
 
-def _start(seen: Glance, learned: _Learned, job: str, more: tuple[Job, ...]) -> dict[str, Any]:
+def _start(seen: Glance, learned: Learned, job: str, more: tuple[Job, ...]) -> dict[str, Any]:
     known = [learned.expected(one) for one in (*seen.jobs, *more)]
     recent = [learned.expected(one) for one in seen.recent]
     least, most = _NUM_SAMPLES

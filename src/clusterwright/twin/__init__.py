@@ -4,7 +4,14 @@ from clusterwright.twin.bills import Power
 from clusterwright.twin.centre import cluster_of, jobs_of, power_of, staging_of
 from clusterwright.twin.deferral import Deferral
 from clusterwright.twin.failures import Cause, Failures, Lemons, failures_of
-from clusterwright.twin.forecast import Expected, Luck, StartForecast, forecast
+from clusterwright.twin.forecast import (
+    Expected,
+    JobStart,
+    Luck,
+    StartForecast,
+    forecast,
+    futures,
+)
 from clusterwright.twin.hourly import series
 from clusterwright.twin.kernel import Outcome, Setting, describe_policies, run
 from clusterwright.twin.recording import Recording, record
@@ -19,6 +26,7 @@ __all__ = [
     "Deferral",
     "Expected",
     "Failures",
+    "JobStart",
     "Lemons",
     "Luck",
     "Outcome",
@@ -33,6 +41,7 @@ __all__ = [
     "failures_of",
     "fastest_first",
     "forecast",
+    "futures",
     "jobs_of",
     "of_design",
     "power_of",

@@ -7,8 +7,9 @@ What only the twin knows, true durations, is never read, unless the policy order
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -67,6 +68,21 @@ class StartForecast:
         return samples[low] + part * (samples[high] - samples[low])
 
 
+class JobStart(NamedTuple):
+    """One job of one future."""
+
+    job: str
+    """The job."""
+    queue: str
+    """Its queue."""
+    coming: bool
+    """True when it was submitted after the picture."""
+    since_s: Seconds
+    """Since when it waits, the picture at the earliest."""
+    start_s: Seconds
+    """When it starts; infinity when it does not."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Luck:
     """What is drawn."""
@@ -122,30 +138,111 @@ def forecast(
     """
     luck = luck or Luck()
     if asked is None:
-        asked = [one.job for one in seen.waiting if one.gate not in _HELD]
+        asked = _waiting(seen)
     if not asked:
         return ()
-    drawn = _RunTimes(seen, known, setting.policy, luck)
     if not _later_may_delay(setting, cluster, recent):
         recent = ()
-    arrivals = _Arrivals(seen.at_s, recent, luck)
     found: dict[str, list[float]] = {name: [] for name in asked}
-    for number in range(luck.num_samples):
-        then, jobs = drawn.sample()
-        starts = starts_from(
-            then,
-            cluster,
-            [*jobs, *arrivals.sample()],
-            replace(setting, horizon_s=seen.at_s + _LONGEST_S, seed=luck.seed + number),
-            asked,
-            repairs=_repairs(seen, setting.failures, luck.seed, number),
-            rate=rate,
-        )
+    for _, starts in _futures(
+        seen, cluster, known, setting, recent=recent, luck=luck, rate=rate, asked=lambda _: asked
+    ):
         for name, start_s in starts.items():
             found[name].append(start_s)
     return tuple(
         StartForecast(job=name, samples_s=tuple(sorted(samples))) for name, samples in found.items()
     )
+
+
+def futures(
+    seen: Picture,
+    cluster: Cluster,
+    known: Sequence[Expected],
+    setting: Setting,
+    *,
+    recent: Sequence[Expected],
+    until_s: Seconds,
+    luck: Luck,
+) -> Iterator[tuple[JobStart, ...]]:
+    """Yield, future by future, when all start that wait or are submitted before a time.
+
+    Run times and arrivals of the n-th future depend on the jobs given and on the luck alone, so two
+    centres or two policies can be held against each other future by future.
+
+    Parameters
+    ----------
+    seen, cluster, known, setting
+        As for `forecast`.
+    recent
+        Jobs submitted in the days before the picture, from which arrivals are drawn.
+    until_s
+        Jobs submitted until then are told of, two weeks after the picture at most; others come
+        after them.
+    luck
+        How many futures are drawn, and from what.
+
+    Raises
+    ------
+    InvalidInput
+        If the picture speaks of what there is not.
+    """
+    waiting = _waiting(seen)
+
+    def asked(arrivals: Sequence[Job]) -> Sequence[str]:
+        return [*waiting, *(job.job_id for job in arrivals if job.submit_s <= until_s)]
+
+    for jobs, starts in _futures(
+        seen, cluster, known, setting, recent=recent, luck=luck, rate=None, asked=asked
+    ):
+        yield tuple(
+            JobStart(
+                job.job_id,
+                job.queue,
+                job.submit_s > seen.at_s,
+                max(job.submit_s, seen.at_s),
+                starts[job.job_id],
+            )
+            for job in jobs
+            if job.job_id in starts
+        )
+
+
+def _waiting(seen: Picture) -> list[str]:
+    return [one.job for one in seen.waiting if one.gate not in _HELD]
+
+
+def _futures(
+    seen: Picture,
+    cluster: Cluster,
+    known: Sequence[Expected],
+    setting: Setting,
+    *,
+    recent: Sequence[Expected],
+    luck: Luck,
+    rate: Callable[[Sequence[Job]], Rate] | None,
+    asked: Callable[[Sequence[Job]], Sequence[str]],
+) -> Iterator[tuple[list[Job], dict[str, float]]]:
+    """Yield the jobs of each future, and when those start that are asked about."""
+    drawn = _RunTimes(seen, known, setting.policy, luck)
+    coming = _Arrivals(seen.at_s, recent, luck)
+    for number in range(luck.num_samples):
+        then, jobs = drawn.sample()
+        arrivals = coming.sample()
+        jobs = [*jobs, *arrivals]
+        names = asked(arrivals)
+        if not names:
+            yield jobs, {}
+            continue
+        starts = starts_from(
+            then,
+            cluster,
+            jobs,
+            replace(setting, horizon_s=seen.at_s + _LONGEST_S, seed=luck.seed + number),
+            names,
+            repairs=_repairs(seen, setting.failures, luck.seed, number),
+            rate=rate,
+        )
+        yield jobs, starts
 
 
 class _RunTimes:

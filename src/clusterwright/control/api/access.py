@@ -69,6 +69,12 @@ async def asked(conductor: Conductor, order: Order, view: View) -> Any:
     return await asyncio.wrap_future(conductor.ask_later(order, view))
 
 
+async def foretold(request: Request, reckon: Callable[[], R]) -> R:
+    """Return what a forecast comes to; one at a time, so that they do not crowd out the rest."""
+    loop = asyncio.get_running_loop()
+    return await loop.run_in_executor(request.app.state.foretelling, reckon)
+
+
 def records_of(book: Book, caller: Caller, job: str) -> list[Record]:
     """Return a job, or the tasks of an array, that a caller may see.
 

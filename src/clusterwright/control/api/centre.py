@@ -10,7 +10,8 @@ from fastapi import APIRouter, Header, Query, Request, Response
 from fastapi.responses import JSONResponse, StreamingResponse
 
 from clusterwright import documents
-from clusterwright.control import auth, orders, views
+from clusterwright.control import auth, foretell, orders, views
+from clusterwright.control import what_if as compare
 from clusterwright.control.api import access
 from clusterwright.control.api.access import TheCaller, TheConductor
 from clusterwright.control.api.problems import NotThere
@@ -140,6 +141,28 @@ async def change_centre(
     )
     with conductor.reading() as book:
         return documents.as_dict(book.centre)
+
+
+@router.post("/centre/what-if", openapi_extra=_body({"$ref": "#/components/schemas/Centre"}))
+async def what_if(
+    request: Request,
+    conductor: TheConductor,
+    caller: TheCaller,
+    days: Annotated[float, Query(gt=0, le=compare.MOST_DAYS)] = 7.0,
+) -> dict[str, Any]:
+    """Say what a change of the centre would do to those who wait, and who come; change nothing."""
+    caller.need("operator")
+    wanted = await access.document(request, Centre)
+    now, then = await access.looked(
+        conductor,
+        lambda book, now_s: (
+            foretell.glance(book, now_s),
+            foretell.glance(compare.changed(book, wanted, now_s), now_s),
+        ),
+    )
+    found = await access.foretold(request, lambda: compare.compared(now, then, days=days))
+    items = found.pop("items")
+    return views.listed("ChangeEffects", items, **found)
 
 
 @router.get("/tokens")

@@ -77,7 +77,7 @@ async def submit(
         )
         answer = {"fits": not never, "reasons": list(never), "spec": documents.plain(spec)}
         if not never:
-            answer |= await _foretold(request, lambda: foretell.trial(seen, spec, job))
+            answer |= await access.foretold(request, lambda: foretell.trial(seen, spec, job))
         return JSONResponse(views.single("DryRun", spec.name, answer))
 
     def made(book: Book, entries: Sequence[Entry]) -> Response:
@@ -302,7 +302,9 @@ async def why(
 
     found, seen = await access.looked(conductor, look)
     if seen is not None:
-        found["start"] = await _foretold(request, lambda: foretell.start(seen, found["job_id"]))
+        found["start"] = await access.foretold(
+            request, lambda: foretell.start(seen, found["job_id"])
+        )
     return views.single("Why", job, found)
 
 
@@ -400,9 +402,3 @@ def _place(records: Sequence[Record], cursor: str) -> int:
         else:
             high = middle
     return low
-
-
-async def _foretold(request: Request, reckon: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-    """Return what a forecast comes to; one at a time, so that they do not crowd out the rest."""
-    loop = asyncio.get_running_loop()
-    return await loop.run_in_executor(request.app.state.foretelling, reckon)
