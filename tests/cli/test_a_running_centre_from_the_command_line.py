@@ -83,6 +83,7 @@ def test_stdout_holds_the_payload_alone(call, home, form):
         ("events", held),
         ("nodes",),
         ("queues",),
+        ("quota",),
         ("cost",),
         ("cost", "--by", "job"),
         ("energy",),
@@ -121,6 +122,42 @@ def test_a_job_that_waits_says_why(call, home):
     _, out, _ = call("why", never)
     assert "NO_MATCHING_HARDWARE" in out
     assert call("cancel", first, second, never)[0] == 0
+
+
+def test_a_quota_is_shown_tried_and_changed(call, home):
+    job = _submitted(call, home, "endless.yaml", "--set", "nodes=4", "--set", "gpus_per_node=4")
+    waits = _submitted(call, home, "endless.yaml")
+    _, out, _ = call("quota", "default", "--limit", "18", "--dry-run", "-o", "json")
+    tried = json.loads(out)
+    assert tried["kind"] == "ChangeEffects"
+    assert {one["jobs"] for one in tried["items"]} == {"waiting", "coming"}
+    code, out, err = call("quota", "default", "--guarantee", "+4", "--limit", "18", "-o", "json")
+    assert code == 0, err
+    (row,) = json.loads(out)["items"]
+    assert (row["guarantee"], row["limit"], row["used"]) == (4.0, 18.0, 16.0)
+    assert (row["owed"], row["left"]) == (0.0, 2.0)
+    assert call("cancel", job)[0] == 0
+    assert call("quota", "default", "--guarantee", "0", "--limit", "none")[0] == 0
+    assert call("cancel", waits)[0] == 0
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("--limit", "4"),
+        ("default", "--dry-run"),
+        ("other",),
+        ("other", "--limit", "4"),
+        ("default", "--limit", "lots"),
+        ("default", "--guarantee", "8", "--limit", "4"),
+    ],
+)
+def test_a_quota_that_cannot_be_is_refused_and_nothing_changes(call, words):
+    before = call("quota", "-o", "json")[1]
+    code, _, err = call("quota", *words)
+    assert code == 2, err
+    assert "fault of clusterwright" not in err
+    assert call("quota", "-o", "json")[1] == before
 
 
 def test_a_requeued_job_starts_again_as_another_attempt(call, home):

@@ -84,6 +84,7 @@ def test_a_job_that_is_only_tried_starts_at_once_where_there_is_room(hold):
 
 NEVER = {
     "more nodes than there are": (job(gpus=4, nodes=3), "NO_MATCHING_HARDWARE"),
+    "more cores than a node has": (job(gpus=4, cpus_per_node=9), "NO_MATCHING_HARDWARE"),
     "nothing that these nodes give": (job(gpus=0, cpus_per_node=2), "MISCONFIGURED"),
 }
 

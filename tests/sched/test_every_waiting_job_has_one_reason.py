@@ -110,3 +110,27 @@ def test_the_user_with_the_least_use_goes_first_under_fair():
 def test_unknown_policies_are_refused(name):
     with pytest.raises(UnknownName):
         sched.policy_of(name)
+
+
+def test_cores_and_memory_that_are_lacking_are_named():
+    group = NodeGroup(
+        queue="q", num_nodes=2, gpus_per_node=8, cpus_per_node=16, node_memory_bytes=64e9
+    )
+    jobs = (
+        job("holds", 1, num_cpus=16),
+        job("holds too", 1, num_cpus=16),
+        job("fits later", 4, num_cpus=8, memory_bytes=32e9),
+        job("never", 4, num_cpus=17),
+        job("nor this", 4, memory_bytes=65e9),
+    )
+    state = sched.State(Cluster(groups=(group,)), jobs, sched.policy_of("fifo"))
+    for index in range(3):
+        state.apply(Event(time_s=0.0, kind=EventKind.SUBMIT, job=index))
+    _, (blocked,) = cycle(state)
+    assert blocked.reason is Reason.WAITING_FOR_RESOURCES
+    assert "with 8 cores and 32 GB of memory; 14 are free, but without as much" in blocked.message
+    reason, message = sched.never(state, jobs[3])
+    assert reason is Reason.NO_MATCHING_HARDWARE
+    assert message == "asks for 4 accelerators with 17 cores, more than nodes have"
+    assert sched.never(state, jobs[4])[0] is Reason.NO_MATCHING_HARDWARE
+    assert sched.never(state, jobs[2]) is None

@@ -183,6 +183,13 @@ COMMANDS: Sequence[tuple[str, str, str]] = (
         "clusterwright queues\nclusterwright queues -o json",
     ),
     (
+        "quota",
+        "Show what queues are owed, allowed and use; or change that of one.",
+        "clusterwright quota\n"
+        "clusterwright quota prod --guarantee 64 --limit none\n"
+        "clusterwright quota lab --limit +8 --dry-run",
+    ),
+    (
         "top",
         "Show nodes, queues and jobs, again and again.",
         "clusterwright top\nclusterwright top --once -o json",

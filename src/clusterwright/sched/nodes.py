@@ -8,7 +8,7 @@ An accelerator that is shared leaves the masks and is kept in a list sorted by i
 """
 
 from bisect import bisect_left, insort
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import compress
 
@@ -107,6 +107,8 @@ class Pool:
                 for bit in range(first - self.first, first - self.first + group.num_nodes):
                     self.cores[bit] = group.cpus_per_node
                     self.memory[bit] = group.node_memory_bytes
+        self._whole = (tuple(self.cores or ()), tuple(self.memory or ()))
+        self._able: dict[tuple[float, ...], int] = {}  # nodes with enough beside, all empty
 
     @property
     def node_units(self) -> int:
@@ -240,16 +242,17 @@ class Pool:
 
     def could_hold(self, ask: Ask) -> bool:
         """Return whether nodes of the right kind could hold so much if all were empty and whole."""
-        kinds = self.matching(ask)
+        key = (ask.units, ask.per_node, ask.cores, ask.memory_bytes)
+        able = self._able.get(key)
+        if able is None:
+            able = self._able[key] = self._with_beside(ask, -1, *self._whole)
+        kinds = [(kind.size, (kind.mask & able).bit_count()) for kind in self.matching(ask)]
         if ask.share:
-            return bool(kinds)
+            return any(count for _, count in kinds)
         if ask.per_node:
-            most = max(
-                (kind.mask.bit_count() for kind in kinds if kind.size >= ask.per_node), default=0
-            )
+            most = max((count for size, count in kinds if size >= ask.per_node), default=0)
             return (ask.least or ask.units) <= most * ask.per_node
-        most = max((kind.size * kind.mask.bit_count() for kind in kinds), default=0)
-        return (ask.least or ask.units) <= most
+        return (ask.least or ask.units) <= max((size * count for size, count in kinds), default=0)
 
     def matching(self, ask: Ask) -> list[Kind]:
         """Return the kinds of nodes that jobs of a shape may run on, in the order asked for."""
@@ -262,12 +265,20 @@ class Pool:
 
         Every node is asked for the share that goes with a node's accelerators.
         """
-        if self.cores is None or self.memory is None or not (ask.cores or ask.memory_bytes):
+        if self.cores is None or self.memory is None:
+            return allowed
+        return self._with_beside(ask, allowed, self.cores, self.memory)
+
+    def _with_beside(
+        self, ask: Ask, allowed: int, cores_of: Sequence[int], memory_of: Sequence[float]
+    ) -> int:
+        """Return which of the allowed nodes have enough of the cores and the memory given."""
+        if self.cores is None or not (ask.cores or ask.memory_bytes):
             return allowed
         count = max(1, -(-ask.units // max(1, ask.per_node or self.node_units)))
         cores, memory = -(-ask.cores // count), ask.memory_bytes // count
         found = 0
-        for bit, (has, holds) in enumerate(zip(self.cores, self.memory, strict=True)):
+        for bit, (has, holds) in enumerate(zip(cores_of, memory_of, strict=True)):
             if has >= cores and (holds >= memory or not memory):
                 found |= 1 << bit
         return found & allowed

@@ -5,7 +5,7 @@ dependencies or its data have not come; its queue is at its limit; another job g
 last, for a job that is first in order, what exactly is lacking.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from clusterwright.model.job import Job, Reason
 from clusterwright.sched import deferrals
@@ -13,6 +13,8 @@ from clusterwright.sched.line import Line
 from clusterwright.sched.nodes import ALL, Ask, Pool
 from clusterwright.sched.quotas import Tier
 from clusterwright.sched.state import State
+from clusterwright.units import Bytes
+from clusterwright.units import format as show
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,6 +77,10 @@ def _never(state: State, line: Line, ask: Ask) -> tuple[Reason, str] | None:
     if not pool.could_hold(ask):
         models = f" of {', '.join(ask.models)}" if ask.models else ""
         message = f"asks for {_count(ask, pool)}{models}, more than its queue has in all"
+        if pool.could_hold(_bare(ask)):
+            message = (
+                f"asks for {_count(ask, pool)}{models} with {_beside(ask)}, more than nodes have"
+            )
         return Reason.NO_MATCHING_HARDWARE, message
     quanta = ask.quanta(pool.scale)
     if state.shared and line.account.over_limit_alone(quanta):
@@ -120,6 +126,11 @@ def _lacking(state: State, line: Line, job: int, now_s: float) -> tuple[Reason, 
                     return barred
             return Reason.WAITING_FOR_RESOURCES, f"{wanted} are free; the next cycle decides"
         free = f"{pool.free_units} are free" if ask.units else "no accelerator has so much free"
+        if (ask.cores or ask.memory_bytes) and state.place(pool, _bare(ask), ALL) is not None:
+            message = (
+                f"asks for {wanted} with {_beside(ask)}; {free}, but without as much beside them"
+            )
+            return Reason.WAITING_FOR_RESOURCES, message
         return Reason.TOPOLOGY_DOES_NOT_FIT, f"asks for {wanted}; {free}, but in pieces"
     out = pool.down | pool.drained
     lost = sum(free for bit, free in enumerate(pool.free) if out >> bit & 1)
@@ -136,6 +147,18 @@ def _lacking(state: State, line: Line, job: int, now_s: float) -> tuple[Reason, 
         soon = max(0.0, min(ends) - now_s)
         free += f"; the next of {len(ends)} running jobs should end in {soon:.0f} s"
     return Reason.WAITING_FOR_RESOURCES, free
+
+
+def _bare(ask: Ask) -> Ask:
+    """Return what a job asks for without cores and memory beside its accelerators."""
+    return replace(ask, cores=0, memory_bytes=0.0)
+
+
+def _beside(ask: Ask) -> str:
+    parts = [f"{ask.cores} cores"] if ask.cores else []
+    if ask.memory_bytes:
+        parts.append(f"{show(ask.memory_bytes, Bytes)} of memory")
+    return " and ".join(parts)
 
 
 def _count(ask: Ask, pool: Pool) -> str:
