@@ -149,6 +149,7 @@ def _row(one: dict[str, Any]) -> dict[str, Any]:
         "run_hours": f"{one['run_s'] / SECONDS_PER_HOUR:.3f}",
         "lost_hours": f"{one['lost_s'] / SECONDS_PER_HOUR:.3f}",
         "useful": _figure(one, "useful_fraction"),
+        "mfu": _figure(one, "mfu_fraction"),
         "tokens_per_s": _figure(one, "tokens_per_s"),
         "samples_per_s": _figure(one, "samples_per_s"),
         "usd_per_million_tokens": _figure(one, "usd_per_million_tokens"),

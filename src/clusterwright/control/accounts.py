@@ -15,7 +15,16 @@ from typing import Literal
 from clusterwright.control.book import Book
 from clusterwright.control.records import AttemptRecord, Record
 from clusterwright.model.centre import Nodes, Rates
-from clusterwright.units import SECONDS_PER_HOUR, TOKENS_PER_MILLION, Grams, Joules, Seconds, Usd
+from clusterwright.units import (
+    SECONDS_PER_HOUR,
+    TOKENS_PER_MILLION,
+    Flop,
+    FlopPerSecond,
+    Grams,
+    Joules,
+    Seconds,
+    Usd,
+)
 
 OTHERS = "others"
 """Name of what is summed because it is not to be shown."""
@@ -56,6 +65,10 @@ class Account:
     """Usage: tokens that jobs reported, spread evenly over the time that each start ran."""
     num_samples: int = 0
     """Usage: samples likewise."""
+    work_flop: Flop = 0.0
+    """Usage: operations of the models likewise."""
+    peak_flop: Flop = 0.0
+    """Usage: what the accelerators of starts that reported any could have done while they ran."""
 
     def plus(self, other: "Account") -> "Account":
         """Return the sum of two accounts, under the name of this one."""
@@ -142,12 +155,15 @@ def progress(one: Account) -> dict[str, float | None]:
     """Return how much came of what was held; None where nobody reported it.
 
     `useful_fraction` is the time that tasks ran, less what interruptions made vain, over the time
-    that nodes were held; `usd_per_million_tokens` counts all that the account cost.
+    that nodes were held; `mfu_fraction` is the operations that models needed over what their
+    accelerators could have done while tasks ran; `usd_per_million_tokens` counts all that the
+    account cost.
     """
     tokens, samples, ran_s = one.num_tokens, one.num_samples, one.reporting_s
     useful_s = max(0.0, one.run_s - one.lost_s)
     return {
         "useful_fraction": min(1.0, useful_s / one.held_s) if one.held_s else None,
+        "mfu_fraction": one.work_flop / one.peak_flop if one.peak_flop else None,
         "tokens_per_s": tokens / ran_s if tokens and ran_s else None,
         "samples_per_s": samples / ran_s if samples and ran_s else None,
         "usd_per_million_tokens": one.cost_usd / (tokens / TOKENS_PER_MILLION) if tokens else None,
@@ -179,18 +195,30 @@ def _of_job(
         ran_s = _overlap(one.started_s, one.ended_s, since_s, until_s)
         whole_s = _overlap(one.started_s, one.ended_s, 0.0, max(until_s, book.time_s))
         part = ran_s / whole_s if whole_s else 0.0
+        peak = _peak_of(book, one)
         found = replace(
             found,
             held_s=found.held_s + lasts_s,
             reporting_s=found.reporting_s + (ran_s if one.tokens or one.samples else 0.0),
             num_tokens=found.num_tokens + round(one.tokens * part),
             num_samples=found.num_samples + round(one.samples * part),
+            work_flop=found.work_flop + (one.work_flop * part if peak else 0.0),
+            peak_flop=found.peak_flop + (peak * ran_s if one.work_flop else 0.0),
             run_s=found.run_s + ran_s,
             lost_s=found.lost_s + min(one.lost_s, lasts_s),
             used_cpu_s=found.used_cpu_s + one.cpu_s,
             measured_j=found.measured_j + (one.energy_j or 0.0),
         )
     return found
+
+
+def _peak_of(book: Book, one: AttemptRecord) -> FlopPerSecond:
+    """Return the peak of all that a start was given; 0 when that of some is not known."""
+    peaks = [
+        len(share.gpus) * share.gpu_fraction * book.group_of(share.node).gpu_peak_flop_per_s
+        for share in one.shares
+    ]
+    return sum(peaks) if all(peaks) else 0.0
 
 
 def _of_attempt(

@@ -32,7 +32,7 @@ class Fact(StrEnum):
     CHECKPOINT = "checkpoint"
     """A checkpoint is complete: `{attempt, step, path, saved_s}`."""
     PROGRESS = "progress"
-    """What a job has reported: `{attempt, step, tokens, samples, offset}`."""
+    """What a job has reported: `{attempt, step, tokens, samples, flop, offset}`."""
     ALTER = "alter"
     """Something of a waiting job was changed: `{priority}`."""
     TOKEN = "token"  # noqa: S105 - a kind, not a secret

@@ -326,6 +326,7 @@ def _note_progress(book: Book, entry: Entry) -> None:
     for counts in (record, one):
         counts.tokens += entry.body.get("tokens", 0.0)
         counts.samples += entry.body.get("samples", 0.0)
+    one.work_flop += entry.body.get("flop", 0.0)
     record.report_offset = entry.body.get("offset", record.report_offset)
 
 

@@ -5,6 +5,7 @@ from enum import StrEnum
 
 from clusterwright.engines import Attempt, End, Share
 from clusterwright.model.jobspec import JobSpec
+from clusterwright.units import Flop
 
 
 class JobState(StrEnum):
@@ -103,6 +104,8 @@ class AttemptRecord:
     """Tokens that it reported."""
     samples: float = 0.0
     """Samples that it reported."""
+    work_flop: Flop = 0.0
+    """Operations of its model that it reported."""
 
     @property
     def is_over(self) -> bool:

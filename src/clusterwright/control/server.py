@@ -18,17 +18,16 @@ from pathlib import Path
 
 import uvicorn
 
-from clusterwright.catalog import load
 from clusterwright.control import auth, fold, orders
 from clusterwright.control.api import create_app
 from clusterwright.control.conductor import Conductor
+from clusterwright.control.filled import filled
 from clusterwright.control.journal import Journal
 from clusterwright.engines import Engine, NodeSeen
 from clusterwright.engines.local import LocalEngine, LocalNode, this_machine
 from clusterwright.engines.slurm import Settings, SlurmEngine
 from clusterwright.errors import Conflict, UsageError
 from clusterwright.model.centre import Centre, Nodes
-from clusterwright.units import Fraction
 
 _log = logging.getLogger(__name__)
 
@@ -103,7 +102,7 @@ def serve(serving: Serving, centre: Centre | None) -> None:
         engine.open()
         try:
             # Before the start, so that nothing is decided on a centre that is no more.
-            wanted = with_draws(found_nodes(wanted, engine))
+            wanted = filled(found_nodes(wanted, engine))
             conductor.prepare(lambda book, now_s: orders.change_centre(book, wanted, now_s))
             _first_token(conductor, state / "token")
             conductor.start()
@@ -135,21 +134,6 @@ def found_nodes(centre: Centre, engine: Engine) -> Centre:
         return centre
     seen = engine.observe().nodes
     return replace(centre, nodes=tuple(_grouped(seen)))
-
-
-def with_draws(centre: Centre) -> Centre:
-    """Return a centre whose rates say what nodes draw: the catalogue's shares where it does not."""
-    rates = centre.rates
-    if rates.idle_fraction is not None and rates.busy_fraction is not None:
-        return centre
-    parts = load()
-    idle, busy = rates.idle_fraction, rates.busy_fraction
-    rates = replace(
-        rates,
-        idle_fraction=parts.default("plan.idle_power", Fraction) if idle is None else idle,
-        busy_fraction=parts.default("plan.busy_power", Fraction) if busy is None else busy,
-    )
-    return replace(centre, rates=rates)
 
 
 def _local_nodes(centre: Centre) -> Sequence[LocalNode]:

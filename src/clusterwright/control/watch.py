@@ -57,7 +57,7 @@ def _sums(lines: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
         step = line.get("step")
         if isinstance(step, int) and not isinstance(step, bool):
             found["step"] = step
-        for name in ("tokens", "samples"):
+        for name in ("tokens", "samples", "flop"):
             value = line.get(name)
             if isinstance(value, int | float) and not isinstance(value, bool) and value > 0:
                 found[name] = found.get(name, 0.0) + value

@@ -1,9 +1,9 @@
 """What a running job tells of itself: JSON lines that it appends to `$CLUSTERWRIGHT_REPORT`.
 
-Each line is an object; known keys are `step`, `tokens`, `samples`, `loss`, `time_s` (seconds since
-1970) and `checkpoint_s` (how long a checkpoint took); tokens and samples are those done since the
-line before. Unknown keys are kept. Torn lines are skipped and counted: a job may be killed while it
-writes.
+Each line is an object; known keys are `step`, `tokens`, `samples`, `flop` (operations that the
+model needs), `loss`, `time_s` (seconds since 1970) and `checkpoint_s` (how long a checkpoint took);
+tokens, samples and operations are those done since the line before. Unknown keys are kept. Torn
+lines are skipped and counted: a job may be killed while it writes.
 """
 
 import json

@@ -16,6 +16,7 @@ from clusterwright.model.quota import Quota
 from clusterwright.units import (
     SECONDS_PER_DAY,
     Bytes,
+    FlopPerSecond,
     Fraction,
     GramsPerJoule,
     Ratio,
@@ -43,6 +44,9 @@ class Nodes:
     """Accelerators of one."""
     gpu_model: str = ""
     """Accelerator; empty when unknown."""
+    gpu_peak_flop_per_s: FlopPerSecond = 0.0
+    """Dense peak of one accelerator in the format that utilisation is counted in; absent, that of
+    16-bit formats in the catalogue, where it knows the model."""
     num_cpus: int = 1
     """Cores of one."""
     memory_bytes: Bytes = 0.0

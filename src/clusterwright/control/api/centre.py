@@ -18,6 +18,7 @@ from clusterwright.control.api.problems import NotThere
 from clusterwright.control.auth import Caller
 from clusterwright.control.book import Book
 from clusterwright.control.entries import Entry, Fact
+from clusterwright.control.filled import filled
 from clusterwright.model.centre import Centre
 
 router = APIRouter(prefix="/api/v1", tags=["centre"])
@@ -133,7 +134,7 @@ async def change_centre(
 ) -> dict[str, Any]:
     """Change queues, policy, nodes or rates while jobs wait and run."""
     caller.need("admin")
-    wanted = await access.document(request, Centre)
+    wanted = filled(await access.document(request, Centre))
     await asyncio.wrap_future(
         conductor.ask_later(
             lambda book, now_s: orders.change_centre(book, wanted, now_s, caller.name)
