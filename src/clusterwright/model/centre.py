@@ -15,6 +15,7 @@ from clusterwright.model.policy import Policy
 from clusterwright.model.quota import Quota
 from clusterwright.units import (
     SECONDS_PER_DAY,
+    SECONDS_PER_HOUR,
     Bytes,
     FlopPerSecond,
     Fraction,
@@ -106,6 +107,19 @@ class SlurmUse:
     """Type of accelerator in gres.conf to the model as jobs name it; absent, as in gres.conf."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeCheck:
+    """What every node must pass before it takes work, and again and again from then on."""
+
+    command: tuple[str, ...]
+    """Command and its arguments, run for each node by whoever runs the server; a node is well when
+    it ends with 0, else its first line is the reason for which the node takes no work."""
+    every_s: Seconds = SECONDS_PER_HOUR / 12
+    """Time between two rounds."""
+    timeout_s: Seconds = SECONDS_PER_HOUR / 60
+    """Time after which a check is ended and counts as failed."""
+
+
 @documents.kind("Centre", layout="flat")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Centre:
@@ -131,6 +145,9 @@ class Centre:
     """Silence of a job that reports its steps after which it counts as hung."""
     data_dir: str | None = None
     """Directory with the data that jobs read; absent, none."""
+    node_check: NodeCheck | None = None
+    """How nodes of this machine are checked; absent, not at all. Slurm has its own check of nodes,
+    and what that drains is drained here."""
 
     def __post_init__(self) -> None:
         """Check what a centre can know of itself.
@@ -197,6 +214,17 @@ def _faults(centre: Centre) -> list[tuple[str, str, str]]:
     ]
     if centre.heartbeat_s <= 0:
         found.append(("heartbeat", "is not above zero", "write a time, as 10min"))
+    check = centre.node_check
+    if check is not None:
+        if centre.engine == "slurm":
+            found.append(("node_check", "is Slurm's there", "set HealthCheckProgram in slurm.conf"))
+        if not check.command:
+            found.append(("node_check.command", "is empty", "write a command, as [/usr/bin/true]"))
+        found += [
+            (f"node_check.{name}", "is not above zero", "write a time, as 5min")
+            for name, value in (("every", check.every_s), ("timeout", check.timeout_s))
+            if value <= 0
+        ]
     if not centre.queues:
         found.append(("queues", "is empty", "write at least one, or leave it out"))
     for path, names in (

@@ -19,6 +19,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 from clusterwright.engines.local import cgroups as groups
 from clusterwright.engines.local import fencing, orders, processes, sight, spool, upkeep
 from clusterwright.engines.local.agents import RESTART_S, Agents
+from clusterwright.engines.local.checks import Checks
 from clusterwright.engines.local.nodes import LocalNode, this_machine
 from clusterwright.engines.protocol import (
     Attempt,
@@ -33,6 +34,7 @@ from clusterwright.engines.protocol import (
     Stream,
 )
 from clusterwright.errors import Conflict, Fault, InvalidInput, UnknownName
+from clusterwright.model.centre import NodeCheck
 
 OPEN_PATIENCE_S = 10.0
 """How long `open` waits for agents to be ready; a node whose agent is late is down until then."""
@@ -80,6 +82,7 @@ class LocalEngine:
         *,
         kill_after_s: float = 10.0,
         cgroups: bool = True,
+        check: NodeCheck | None = None,
     ) -> None:
         """Take where its files lie, and its nodes; nothing is touched before `open`.
 
@@ -93,6 +96,8 @@ class LocalEngine:
             Time between TERM and KILL.
         cgroups
             False to leave control groups alone, where they are permitted.
+        check
+            What every node must pass before it takes work, and from then on; absent, nothing.
         """
         found = tuple(nodes) or (this_machine(),)
         self.root = root.absolute()
@@ -103,6 +108,7 @@ class LocalEngine:
         self._cgroups = cgroups
         self._spool = spool.Spool(self.root)
         self._agents = Agents(self._spool)
+        self._checks = Checks(self._spool, self.nodes, check)
         self._lock = self._ear = -1
         self._tag = ""
         self._orders: dict[str, dict[str, Any]] = {}
@@ -141,6 +147,7 @@ class LocalEngine:
         upkeep.describe_nodes(self._spool, self.nodes, self._tag, cgroups=self._cgroups)
         upkeep.clear_orphans(self._spool, self.nodes)
         upkeep.retire_others(self._spool, self.nodes, self._agents)
+        self._checks.start()
         self._agents.start(self._wanted())
         self._await_agents(list(self._wanted()), OPEN_PATIENCE_S)
         for node in self.nodes:
@@ -371,6 +378,7 @@ class LocalEngine:
 
     def close(self) -> None:
         """Let go of the root; agents and tasks go on."""
+        self._checks.stop()
         self._agents.close()
         for handle in (self._lock, self._ear):
             if handle >= 0:

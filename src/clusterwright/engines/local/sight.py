@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from clusterwright.engines.local import processes, spool
+from clusterwright.engines.local import checks, processes, spool
 from clusterwright.engines.local.nodes import LocalNode
 from clusterwright.engines.local.spool import Spool
 from clusterwright.engines.protocol import Attempt, AttemptSeen, End, NodeSeen, Phase
@@ -126,15 +126,18 @@ def see_node(place: Spool, node: LocalNode, *, up: bool) -> NodeSeen:
     """Return what there is of a node whose agent is there, or is not."""
     down = spool.read(place.node(node.name) / "down.json")
     drained = spool.read(place.node(node.name) / "drained.json")
+    fault = checks.failed(place, node.name)
     reason = "" if up else "its agent died and is being started again"
     if down is not None and not up:
         reason = str(down.get("reason"))
     elif drained is not None:
         reason = str(drained.get("reason"))
+    elif up:
+        reason = fault
     return NodeSeen(
         name=node.name,
         up=up,
-        drained=drained is not None,
+        drained=drained is not None or bool(fault),
         reason=reason,
         num_gpus=node.num_gpus,
         gpu_model=node.gpu_model,

@@ -14,7 +14,7 @@ first to write must win). A FIFO for each side wakes it; what it says stands in 
     nodes/<node>/agent.lock agent.json    the agent: one at a time; who it is
                 /inbox/<attempt>          an order for this node, with its secrets
                 /mine/<attempt>           parts that are not known to have ended
-                /wake node.json down.json drained.json agent.log
+                /wake node.json down.json drained.json check.json agent.log
     jobs/<job>/work output checkpoints    directories of a job, over all its attempts
 """
 

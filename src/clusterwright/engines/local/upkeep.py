@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from clusterwright.engines.local import orders, spool
+from clusterwright.engines.local import checks, orders, spool
 from clusterwright.engines.local.agents import Agents
 from clusterwright.engines.local.nodes import LocalNode
 from clusterwright.engines.local.spool import Spool
@@ -69,4 +69,6 @@ def why_not(place: Spool, nodes: Sequence[str], agents: Mapping[str, str]) -> di
     drained = [node for node in nodes if (place.node(node) / "drained.json").exists()]
     words = [f"node {node} is down" for node in down]
     words += [f"node {node} is drained" for node in drained]
+    faults = {node: checks.failed(place, node) for node in nodes if node not in drained}
+    words += [f"node {node} takes no work: {fault}" for node, fault in faults.items() if fault]
     return orders.void(End.NODE_FAIL, "; ".join(words), down) if words else None
