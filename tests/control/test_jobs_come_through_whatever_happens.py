@@ -165,8 +165,11 @@ def test_a_drain_by_others_is_seen_and_left_to_them(plane):
     )
     world.bell.set()
     until(lambda: "n2" in conductor.book.drained, "the news")
-    with pytest.raises(Conflict, match="let it be resumed there"):
+    with pytest.raises(Conflict, match="by its local engine: bad cable"):
         conductor.ask(lambda book, now: orders.undrain(book, "n2", now, "ann"))
+    world.nodes["n2"] = replace(world.nodes["n2"], reason="bad switch")
+    world.bell.set()
+    until(lambda: conductor.book.drained["n2"] == "bad switch", "the other reason")
     world.nodes["n2"] = type(world.nodes["n2"])(name="n2", up=True, num_gpus=4, num_cpus=8)
     world.bell.set()
     until(lambda: "n2" not in conductor.book.drained, "the end of the drain")

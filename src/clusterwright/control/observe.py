@@ -170,8 +170,10 @@ def _of_node(book: Book, node: NodeSeen, now_s: float, *, foreign: bool) -> Iter
         yield Entry(now_s, "node_repair", node=name)
     # What others run there is not ours to count: the whole node is left to them meanwhile.
     by_others = foreign or (node.drained and not node.reason.startswith(OURS))
-    if by_others and name not in book.drained:
-        body = {"reason": "others run on it" if foreign else node.reason, "by": "engine"}
+    reason = "others run on it" if foreign else node.reason
+    retold = name in book.drained_outside and book.drained[name] != reason
+    if by_others and (name not in book.drained or retold):
+        body = {"reason": reason, "by": "engine"}
         yield Entry(now_s, "drain", node=name, body=body)
     if not by_others and name in book.drained_outside:
         yield Entry(now_s, "undrain", node=name, body={"by": "engine"})

@@ -266,7 +266,8 @@ def undrain(book: Book, node: str, now_s: float, who: str) -> list[Entry]:
         msg = f"node {node} is not drained"
         raise Conflict(msg)
     if node in book.drained_outside:
-        msg = f"node {node} was drained through {book.centre.engine}; let it be resumed there"
+        why = book.drained[node]
+        msg = f"node {node} was not drained here, but by its {book.centre.engine} engine: {why}"
         raise Conflict(msg)
     return [Entry(now_s, "undrain", node=node, who=who)]
 
