@@ -7,7 +7,7 @@ of ranks, and hands the mean back. What a job does to be stopped and resumed is 
   it last, so that a checkpoint is either whole or not there;
 - it saves and returns 0 when it is warned by USR1, all ranks at the same step;
 - it goes on from $CLUSTERWRIGHT_RESUME_FROM when that is set;
-- it reports its steps to $CLUSTERWRIGHT_REPORT.
+- it reports its steps to $CLUSTERWRIGHT_REPORT, and how long each rank worked in them.
 
 Batches follow from the seed, the step and the rank, so that a run that was interrupted ends with
 the very weights of one that was not.
@@ -189,7 +189,9 @@ def main() -> int:
     gang = Gang(rank, world)
 
     for step in range(start + 1, options.steps + 1):
+        began_s = time.monotonic()
         gradient, own_loss = model.gradient(step, rank, options.batch)
+        pace = {"rank": rank, "busy_s": time.monotonic() - began_s}
         # Whether anybody was warned goes along, so that all ranks leave at the same step.
         mean = gang.mean(np.concatenate((gradient, [own_loss, float(bool(warned))])))
         model.learn(mean[:-2])
@@ -197,10 +199,9 @@ def main() -> int:
         facts = {"step": step, "samples": options.batch * world, "loss": loss}
         if rank == 0 and (leaving or step % options.every == 0 or step == options.steps):
             facts["checkpoint_s"] = save(checkpoints, model, step, loss)
-        if rank == 0:
-            report(**facts)
-            if step % options.every == 0:
-                print(f"step {step} loss {loss:.4f}", flush=True)
+        report(**pace, **(facts if rank == 0 else {}))
+        if rank == 0 and step % options.every == 0:
+            print(f"step {step} loss {loss:.4f}", flush=True)
         if leaving and step < options.steps:
             print(f"rank {rank} was warned and leaves at step {step}", flush=True)
             return 0

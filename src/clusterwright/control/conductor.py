@@ -24,6 +24,7 @@ from clusterwright.control.carrier import Carrier, News, Work
 from clusterwright.control.clock import Clock
 from clusterwright.control.entries import Entry, Fact
 from clusterwright.control.journal import Journal, JournalUnwritable
+from clusterwright.control.paces import Paces
 from clusterwright.control.records import AttemptRecord, Record
 from clusterwright.engines import Attempt, Engine, Observation
 from clusterwright.errors import ClusterwrightError, Conflict
@@ -87,6 +88,7 @@ class Conductor:
         self._listeners: list[Listener] = []
         self._wake_s = float("inf")
         self._watched_s = 0.0
+        self._paces = Paces()
         self._listened_s = 0.0  # since when reports were looked at without a gap
         self._carrier = Carrier(engine, self._asked.put, every_s=_IDLE_S)
         self._thread = threading.Thread(target=self._run, name="conductor", daemon=True)
@@ -304,8 +306,9 @@ class Conductor:
         ]
         entries = watch.saved(book, self.places, mine, now_s)
         paths = {one: news.reports[one] for one in mine if one in news.reports}
-        entries += watch.reported(book, paths, now_s)
+        entries += watch.reported(book, paths, now_s, self._paces)
         entries = list(self._applied(entries))
+        entries += self._applied(self._paces.found(book, now_s))
         if due:
             ends = health.unused(book, news.seen.attempts, self._files_of, now_s)
             entries += self._applied(ends)

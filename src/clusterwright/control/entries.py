@@ -46,7 +46,8 @@ class Fact(StrEnum):
     RENEW = "renew"
     """The lease of a session begins anew: `{attempt}`."""
     HEALTH = "health"
-    """A finding about a node or job: `{what, message}`; of a job also `{attempt, since_s}`."""
+    """A finding about a node or job: `{what, message}`; of a job also `{attempt}`, and
+    `{since_s}` or `{ranks}`."""
 
 
 class Entry(NamedTuple):

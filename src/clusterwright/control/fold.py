@@ -339,7 +339,12 @@ def _note_health(book: Book, entry: Entry) -> None:
     if not entry.job:
         return
     record, one = _found(book, entry)
-    one.silent_since_s = entry.body.get("since_s")
+    if "ranks" in entry.body:
+        one.stragglers = tuple(entry.body["ranks"])
+        if one.silent_since_s is not None:  # what is worse stays said
+            return
+    else:
+        one.silent_since_s = entry.body.get("since_s")
     if one is record.current:
         record.message = entry.body["message"]
 

@@ -80,6 +80,8 @@ class AttemptRecord:
     """When its lease was last renewed by word; absent for never."""
     silent_since_s: float | None = None
     """Its last report, once it has been silent for too long; absent while it has not."""
+    stragglers: tuple[int, ...] = ()
+    """Ranks that work much longer in a step than the others."""
     released_s: float | None = None
     """When the scheduler took its nodes back."""
     lost_s: float = 0.0

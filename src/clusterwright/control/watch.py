@@ -7,6 +7,7 @@ from typing import Any
 from clusterwright.control.book import Book
 from clusterwright.control.carry import Places
 from clusterwright.control.entries import Entry, Fact
+from clusterwright.control.paces import Paces
 from clusterwright.engines import Attempt, checkpoints, reports
 
 
@@ -33,8 +34,8 @@ def saved(book: Book, places: Places, attempts: Iterable[Attempt], now_s: float)
     return found
 
 
-def reported(book: Book, paths: Mapping[Attempt, Path], now_s: float) -> list[Entry]:
-    """Return what attempts have reported since the book last looked."""
+def reported(book: Book, paths: Mapping[Attempt, Path], now_s: float, paces: Paces) -> list[Entry]:
+    """Return what attempts have reported since the book last looked, and note their paces."""
     found = []
     for attempt, path in paths.items():
         record = book.jobs[attempt.job_id]
@@ -43,6 +44,7 @@ def reported(book: Book, paths: Mapping[Attempt, Path], now_s: float) -> list[En
         news = reports.read(path, record.report_offset)
         if news.offset == record.report_offset:
             continue
+        paces.note(attempt, len(record.current.shares) * record.spec.num_tasks_per_node, news.lines)
         body = {"attempt": attempt.number, "offset": news.offset, **_sums(news.lines)}
         if news.num_torn:
             body["torn"] = news.num_torn

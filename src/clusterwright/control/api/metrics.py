@@ -58,6 +58,29 @@ class _Centre(Collector):
         return [*found, info]
 
 
+def _health(book: Book) -> Iterable[Metric]:
+    hung = GaugeMetricFamily(
+        "clusterwright_hung_jobs", "Running jobs that report but are silent.", labels=["queue"]
+    )
+    slow = GaugeMetricFamily(
+        "clusterwright_straggling_ranks",
+        "Ranks of running gangs that work much longer in a step than the others.",
+        labels=["queue"],
+    )
+    silent: Counter[str] = Counter()
+    lagging: Counter[str] = Counter()
+    for one in book.active.values():
+        current = one.current
+        if current is not None and current.released_s is None:
+            silent[one.spec.queue] += bool(current.silent_since_s)
+            lagging[one.spec.queue] += len(current.stragglers)
+    for metric, counts in ((hung, silent), (slow, lagging)):
+        for queue, count in sorted(counts.items()):
+            if count:
+                metric.add_metric([queue], count)
+    return hung, slow
+
+
 def _jobs(book: Book) -> Iterable[Metric]:
     states = GaugeMetricFamily(
         "clusterwright_jobs", "Jobs by state and queue.", labels=["state", "queue"]
@@ -74,16 +97,6 @@ def _jobs(book: Book) -> Iterable[Metric]:
         labels_ = [one.job_id, one.spec.name, one.owner, one.spec.project, one.spec.queue]
         info.add_metric(labels_, {})
     waits = [first.decided_s - one.submit_s for one in book.order for first in one.attempts[:1]]
-    hung = GaugeMetricFamily(
-        "clusterwright_hung_jobs", "Running jobs that report but are silent.", labels=["queue"]
-    )
-    silent = Counter(
-        one.spec.queue
-        for one in book.active.values()
-        if one.current and one.current.released_s is None and one.current.silent_since_s
-    )
-    for queue, count in sorted(silent.items()):
-        hung.add_metric([queue], count)
     wait = HistogramMetricFamily(
         "clusterwright_queue_wait_seconds", "From a job's submission to its first start."
     )
@@ -114,7 +127,7 @@ def _jobs(book: Book) -> Iterable[Metric]:
         "clusterwright_goodput_ratio", "Accelerator-time of starts that was not made vain."
     )
     goodput.add_metric([], 1.0 - sum(sums.values()) / ran if ran else 1.0)
-    return [states, info, hung, wait, preempted, lost, goodput]
+    return [states, info, *_health(book), wait, preempted, lost, goodput]
 
 
 def _nodes(book: Book) -> Iterable[Metric]:
