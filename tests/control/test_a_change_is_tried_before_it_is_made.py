@@ -116,6 +116,29 @@ def test_what_runs_on_a_node_that_would_go_is_named():
         what_if.changed(drive.book, _larger(drive, 1), drive.now_s)
 
 
+@pytest.mark.parametrize(
+    "wanted",
+    [
+        Centre(),
+        Centre(
+            nodes=(Nodes(name="n", num_nodes=2, num_gpus=4, num_cpus=8),),
+            queues=(Quota(queue="default", guarantee_ratio=8.0, limit_ratio=4.0),),
+        ),
+    ],
+    ids=["no nodes", "quotas that contradict"],
+)
+def test_a_centre_that_cannot_be_is_refused_and_nothing_changes(plane, wanted):  # noqa: F811 - the fixture
+    admin = plane.client("admin")
+    before = admin.get("/api/v1/centre").json()
+    body = documents.as_dict(wanted)
+    for method, path in (("PUT", "/api/v1/centre"), ("POST", "/api/v1/centre/what-if")):
+        answer = admin.request(method, path, json=body)
+        assert answer.status_code == 422, answer.text
+        assert "fault of clusterwright" not in answer.text
+    assert admin.get("/api/v1/centre").json() == before
+    assert not plane.conductor.failure
+
+
 def test_those_who_came_to_a_queue_that_is_gone_do_not_come_again():
     queues = (Quota(queue="default"), Quota(queue="old"))
     drive = Drive(centre(nodes=1, queues=queues))

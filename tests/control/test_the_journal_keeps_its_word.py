@@ -12,7 +12,7 @@ from tests.control import postgres
 from tests.control.plane import JOB, served
 from tests.control.world import centre, comes_to, conducted, job, state_of, submit, until, world_of
 
-from clusterwright.control import fold
+from clusterwright.control import fold, orders
 from clusterwright.control.entries import Entry
 from clusterwright.control.journal import Journal, JournalBroken, JournalUnwritable, copy
 from clusterwright.engines import Attempt
@@ -195,6 +195,8 @@ def test_a_full_disk_refuses_and_then_goes_on(tmp_path):
         accepted = [runs]
         with pytest.raises(JournalUnwritable, match="full"):
             _fill(conductor, accepted)
+        with pytest.raises(JournalUnwritable, match="full"):
+            _fill_gaps(conductor, accepted[-1])
         world.end(Attempt(runs, 1))
         until(lambda: conductor.failure, "the failure")
         assert state_of(conductor, runs) == "RUNNING"
@@ -232,6 +234,13 @@ def test_while_nothing_can_be_written_the_api_says_so_and_takes_nothing(tmp_path
 def _fill(conductor, accepted):
     for _ in range(200):
         accepted.append(submit(conductor, job(env={"FILLER": "x" * 2000})))
+
+
+def _fill_gaps(conductor, name):
+    """Fill what room the last page still has, with entries smaller than any end of a job."""
+    for _ in range(200):
+        conductor.ask(lambda book, now: orders.hold(book, name, now, "ann"))
+        conductor.ask(lambda book, now: orders.release(book, name, now, "ann"))
 
 
 def _limit(conductor, pages):

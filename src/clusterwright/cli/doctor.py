@@ -3,6 +3,7 @@
 import platform
 import shutil
 import sys
+import tempfile
 from importlib import util
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from clusterwright import __version__, catalog
 from clusterwright.cli import examples
 from clusterwright.cli.common import Common
 from clusterwright.cli.output import Answer, emit, items_document
+from clusterwright.engines.local import walls
 from clusterwright.errors import ClusterwrightError, ExitCode
 
 _FLOOR = (3, 11)
@@ -33,6 +35,7 @@ def doctor(*, common: Common | None = None) -> int:
     rows = [_python(), _package(), _catalog(), _examples()]
     rows += [_program(*one) for one in _PROGRAMS]
     rows += [_library(*one) for one in _LIBRARIES]
+    rows.append(_walls())
     broken = [row for row in rows if row["state"] == "broken"]
     emit(
         Answer(
@@ -81,6 +84,14 @@ def _program(name: str, what_for: str, remedy: str) -> dict[str, Any]:
     if path is None:
         return _row(name, "absent", f"for {what_for}", remedy)
     return _row(name, "ok", Path(path).name)
+
+
+def _walls() -> dict[str, Any]:
+    name, what_for = "user namespaces", "for walls between jobs on this machine"
+    with tempfile.TemporaryDirectory() as place:
+        fine = walls.permitted(str(Path(place).resolve()))
+    remedy = "" if fine else "permit them, as by sysctl user.max_user_namespaces"
+    return _row(name, "ok" if fine else "absent", what_for, remedy)
 
 
 def _library(name: str, what_for: str, remedy: str) -> dict[str, Any]:

@@ -92,6 +92,7 @@ def order(
         shares=known.shares,
         env=env,
         secrets=secrets,
+        shown=(str(places.project(record)), *filter(None, [book.centre.data_dir])),
         checkpoint_dir=str(directory),
         resume_from=known.resume_from,
         time_limit_s=book.centre.time_limit_s if limit_s is None else limit_s,
@@ -122,6 +123,12 @@ class Places:
     def outputs(self, record: Record) -> Path:
         """Return where a job leaves what it made."""
         return self._made(record, "outputs")
+
+    def project(self, record: Record) -> Path:
+        """Return what the jobs of a job's project may enter."""
+        path = self._root / "projects" / record.spec.project
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return path
 
     def secrets(self, record: Record) -> Path:
         """Return where an operator lays the secrets of a job's project, a file for each."""

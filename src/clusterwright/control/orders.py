@@ -44,6 +44,9 @@ def change_centre(book: Book, centre: Centre, now_s: float, who: str = "") -> li
             raise InvalidInput([fault])
     if centre == book.centre and book.seq:
         return []
+    if not centre.nodes:
+        fault = Fault(path="nodes", message="are none", remedy="name at least one")
+        raise InvalidInput([fault])
     State(centre.cluster, [], policy_of("fifo"), pooled=True)  # refuses quotas that contradict
     queues = {one.queue for one in centre.queues} - {one.parent for one in centre.queues}
     nodes = {name: group for group in centre.nodes for name in group.names}

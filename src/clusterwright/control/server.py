@@ -125,7 +125,7 @@ def engine_of(centre: Centre, root: Path) -> Engine:
                 gpu_models=use.gpu_models,
             )
         )
-    return LocalEngine(root, _local_nodes(centre), check=centre.node_check)
+    return LocalEngine(root, _local_nodes(centre), check=centre.node_check, private=root.parent)
 
 
 def found_nodes(centre: Centre, engine: Engine) -> Centre:

@@ -91,6 +91,8 @@ class Capabilities:
     """It holds tasks to the memory asked for."""
     isolates_devices: bool = False
     """A task cannot reach accelerators that are not its own."""
+    isolates_files: bool = False
+    """A task cannot see what the centre keeps for others: files, secrets, processes."""
     images: bool = False
     """It runs container images."""
     measures_energy: bool = False
@@ -128,6 +130,8 @@ class Launch:
     secrets: Mapping[str, str] = field(default_factory=dict)
     """Values of secrets by variable: for the tasks' environment only, never written to disk in
     clear beyond a file that only the owner reads and that is gone once the tasks have started."""
+    shown: tuple[str, ...] = ()
+    """Directories of the centre that its tasks may enter, beside its own in the engine."""
     checkpoint_dir: str = ""
     """Where the job keeps its checkpoints."""
     resume_from: str = ""

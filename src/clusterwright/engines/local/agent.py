@@ -18,7 +18,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from clusterwright.engines.local import processes, spool
+from clusterwright.engines.local import processes, spool, walls
 from clusterwright.engines.local.cgroups import Group, ours
 from clusterwright.engines.local.part import Part
 from clusterwright.engines.local.tasks import FILES
@@ -40,6 +40,7 @@ class Agent:
         self.free_cores: list[int] = []
         self.group: Group | None = None
         self.identity = ""
+        self.private = ""  # what tasks are kept out of; empty where that is not permitted
         self._poll = select.poll()
         self._handlers: dict[int, Callable[[], None]] = {}
         self._leaving = False
@@ -65,6 +66,8 @@ class Agent:
         self.free_cores = list(config.get("cores") or ())
         self._tag = str(config.get("tag"))
         limits = self._make_group(config)
+        private = str(config.get("private") or "")
+        self.private = private if private and walls.permitted(private) else ""
         # It holds two handles a task, and must not run out where its tasks would not.
         resource.setrlimit(resource.RLIMIT_NOFILE, (FILES[1], FILES[1]))
         # 3. Nothing of the agent before this one may live, nor start.
@@ -73,6 +76,7 @@ class Agent:
         # 4. Orders that name this agent may come from now on.
         self.identity = processes.identity(os.getpid())
         about = {"id": self.identity, "version": spool.VERSION, "limits": list(limits)}
+        about["walls"] = bool(self.private)
         about["cgroup"] = str(self.group.path) if self.group else ""
         spool.write(home / "agent.json", about)
         spool.poke(self.spool.wake)

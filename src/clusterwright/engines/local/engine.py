@@ -83,6 +83,7 @@ class LocalEngine:
         kill_after_s: float = 10.0,
         cgroups: bool = True,
         check: NodeCheck | None = None,
+        private: Path | None = None,
     ) -> None:
         """Take where its files lie, and its nodes; nothing is touched before `open`.
 
@@ -98,9 +99,13 @@ class LocalEngine:
             False to leave control groups alone, where they are permitted.
         check
             What every node must pass before it takes work, and from then on; absent, nothing.
+        private
+            What tasks see nothing of but what is their own, where the kernel permits that; absent,
+            the root.
         """
         found = tuple(nodes) or (this_machine(),)
         self.root = root.absolute()
+        self._private = (private or root).absolute()
         self.nodes: Mapping[str, LocalNode] = {node.name: node for node in found}
         if len(self.nodes) < len(found):
             raise InvalidInput([Fault(path="nodes", message="two nodes have one name")])
@@ -123,6 +128,7 @@ class LocalEngine:
             places=True,
             devices=True,
             emulates=any(node.emulated for node in self.nodes.values()),
+            isolates_files=all(agent.get("walls") for agent in agents),
             limits_memory=all("memory" in agent.get("limits", ()) for agent in agents),
             measures_energy=any(
                 device.startswith("GPU-")
@@ -144,7 +150,10 @@ class LocalEngine:
         if self._lock >= 0:
             return
         self._take_root()
-        upkeep.describe_nodes(self._spool, self.nodes, self._tag, cgroups=self._cgroups)
+        private = str(self._private.resolve())
+        upkeep.describe_nodes(
+            self._spool, self.nodes, self._tag, cgroups=self._cgroups, private=private
+        )
         upkeep.clear_orphans(self._spool, self.nodes)
         upkeep.retire_others(self._spool, self.nodes, self._agents)
         self._checks.start()
@@ -346,7 +355,7 @@ class LocalEngine:
         """Return the file in which the job reports steps."""
         name = orders.name_of(attempt)
         known = self._spool.order(name).exists()
-        return self._spool.attempt(name) / "report.jsonl" if known else None
+        return self._spool.report(name) if known else None
 
     @_at_the_door
     def forget(self, attempts: Sequence[Attempt]) -> None:

@@ -137,6 +137,8 @@ def order_of(
         "nodes": parts,
         "argv": _argv(spec.command, spec.args),
         "workdir": spec.workdir or str(job / "work"),
+        # What the job's owner names is not among them: it might be another's.
+        "shown": [str(job), str(spool.report(name_of(launch.attempt))), *launch.shown],
         "env": _common_env(launch, spool, tag),
         "launcher": spec.launcher,
         "ranks_per_task": spec.ranks_per_node // per_node,
@@ -210,7 +212,7 @@ def _common_env(launch: Launch, spool: Spool, tag: str) -> dict[str, str]:
         "CLUSTERWRIGHT_NODE_LIST": ",".join(share.node for share in launch.shares),
         "CLUSTERWRIGHT_CHECKPOINT_DIR": launch.checkpoint_dir or str(job / "checkpoints"),
         "CLUSTERWRIGHT_RESUME_FROM": launch.resume_from,
-        "CLUSTERWRIGHT_REPORT": str(spool.attempt(str(launch.attempt)) / "report.jsonl"),
+        "CLUSTERWRIGHT_REPORT": str(spool.report(str(launch.attempt))),
         "CLUSTERWRIGHT_ENGINE": tag,
     }
     return {**where, **launch.spec.env, **launch.env, **ours}

@@ -138,6 +138,8 @@ class Part:
             umask=self._agent.umask,
             procs=self._group.path / "cgroup.procs" if self._group else None,
             data_limit_bytes=limit,
+            private=self._agent.private,
+            shown=order.get("shown", ()),
         )
         home = self._spool.attempt(self.name)
         share = len(self.cores) // max(1, len(own["tasks"]))

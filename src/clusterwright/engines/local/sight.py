@@ -176,6 +176,7 @@ def _energy_j(parts: Mapping[str, Any]) -> float | None:
 
 def _beat_s(place: Spool, name: str) -> float | None:
     try:
-        return (place.attempt(name) / "report.jsonl").stat().st_mtime
+        found = place.report(name).stat()
     except OSError:
         return None
+    return found.st_mtime if found.st_size else None  # made ready, and nothing written yet

@@ -27,7 +27,7 @@ import stat
 from pathlib import Path
 from typing import Any
 
-VERSION = 1
+VERSION = 2
 """Of all of this; an agent of another version is replaced once it is idle."""
 
 _numbers = itertools.count()
@@ -55,6 +55,10 @@ class Spool:
     def attempt(self, name: str) -> Path:
         """Return the directory of an attempt."""
         return self.root / "attempts" / name
+
+    def report(self, name: str) -> Path:
+        """Return the file that an attempt tells of itself in."""
+        return self.attempt(name) / "report.jsonl"
 
     def job(self, job_id: str) -> Path:
         """Return the directory of what a job keeps over all its attempts."""

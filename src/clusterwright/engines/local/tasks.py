@@ -12,7 +12,7 @@ import signal
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from clusterwright.engines.local import processes
+from clusterwright.engines.local import processes, walls
 
 PR_SET_PDEATHSIG = 1
 NO_PROGRAM = 127
@@ -24,7 +24,7 @@ _libc = ctypes.CDLL(None, use_errno=True)
 class Setting:
     """What the tasks of one attempt on one node have in common."""
 
-    __slots__ = ("argv", "data_limit_bytes", "procs", "umask", "workdir")
+    __slots__ = ("argv", "data_limit_bytes", "private", "procs", "shown", "umask", "workdir")
 
     def __init__(
         self,
@@ -34,13 +34,20 @@ class Setting:
         umask: int,
         procs: Path | None,
         data_limit_bytes: int,
+        private: str = "",
+        shown: Sequence[str] = (),
     ) -> None:
-        """Take the words of the command, its directory, and the bounds that it runs within."""
+        """Take the words of the command, its directory, and the bounds that it runs within.
+
+        Of the `private` directory its tasks see what is `shown` alone.
+        """
         self.argv = list(argv)
         self.workdir = workdir
         self.umask = umask
         self.procs = procs
         self.data_limit_bytes = data_limit_bytes
+        self.private = private
+        self.shown = shown
 
 
 class Task:
@@ -150,9 +157,8 @@ def _become(
     doing = "begin a session"
     try:
         os.setsid()
-        _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-        if os.getppid() != parent:
-            return  # the agent died before the kernel knew what that should mean to us
+        if not _die_with(parent):
+            return
         _default_signals()
         doing = "enter its control group"
         if setting.procs is not None:
@@ -169,6 +175,11 @@ def _become(
             os.dup2(handle, number)
         if os.read(go, 1) != b"!":
             return
+        if setting.private:
+            doing = "close off what is not its own"
+            walls.hide(setting.private, setting.shown)
+            if not _die_with(parent):  # new credentials may have cost us the first
+                return
         doing = f"enter {setting.workdir}"
         os.umask(setting.umask)
         os.chdir(setting.workdir)
@@ -178,6 +189,12 @@ def _become(
         os.write(fault, f"cannot {doing}: {error.strerror or error}".encode())
     except ValueError as error:
         os.write(fault, f"cannot {doing}: {error}".encode())
+
+
+def _die_with(parent: int) -> bool:
+    """Let the agent's death be ours; return False when it died before the kernel knew of that."""
+    _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    return os.getppid() == parent
 
 
 def _default_signals() -> None:

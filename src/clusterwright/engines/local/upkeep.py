@@ -17,7 +17,7 @@ RETIRE_PATIENCE_S = 5.0
 
 
 def describe_nodes(
-    place: Spool, nodes: Mapping[str, LocalNode], tag: str, *, cgroups: bool
+    place: Spool, nodes: Mapping[str, LocalNode], tag: str, *, cgroups: bool, private: str
 ) -> None:
     """Write down for the agents what their nodes are, and which cores are whose."""
     own = sorted(os.sched_getaffinity(0))
@@ -27,7 +27,7 @@ def describe_nodes(
         for part in ("", "inbox", "mine"):
             (place.node(node.name) / part).mkdir(mode=0o700, exist_ok=True)
         cores, own = (own[: node.num_cpus], own[node.num_cpus :]) if binds else ([], own)
-        about = {"tag": tag, "cores": cores, "cgroups": cgroups}
+        about = {"tag": tag, "cores": cores, "cgroups": cgroups, "private": private}
         spool.write(place.node(node.name) / "node.json", about)
 
 
@@ -58,6 +58,7 @@ def make_directories(place: Spool, name: str, order: Launch) -> None:
     # One by one: `parents=True` would leave those above open to others.
     for directory in (job.parent, job, place.attempt(name), job / "work", job / "output"):
         directory.mkdir(mode=0o700, exist_ok=True)
+    place.report(name).touch(0o600)  # its tasks see the file alone, so it must be there
     checkpoints = order.checkpoint_dir or str(job / "checkpoints")
     if "://" not in checkpoints:
         Path(checkpoints).mkdir(mode=0o700, parents=True, exist_ok=True)
