@@ -101,9 +101,10 @@ def test_whatever_happened_the_same_is_decided_again(policy, steps):
 
 
 PATIENT = replace(FIFO, name="patient", backfill="easy", patience_s=900.0)
+BUSY = (PATIENT, replace(PATIENT, name="patience alone", backfill="none"), policy_of("priority"))
 
 
-@pytest.mark.parametrize("policy", [PATIENT, policy_of("priority")], ids=lambda one: one.name)
+@pytest.mark.parametrize("policy", BUSY, ids=lambda one: one.name)
 @pytest.mark.parametrize("seed", [*range(60), 64])
 def test_sixty_moments_of_a_busy_centre_are_decided_again(policy, seed):
     kinds = ("submit", "submit", *("pass" if one == "policy" else one for one in KINDS))

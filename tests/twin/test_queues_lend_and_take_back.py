@@ -239,6 +239,20 @@ def test_small_jobs_of_others_move_away_when_a_guarantee_needs_a_whole_node():
     assert (50.0, "START", moved[0]) in happened
 
 
+@pytest.mark.timeout(30)
+@pytest.mark.parametrize("patience_s", [None, 100.0])
+def test_two_queues_that_are_owed_what_only_one_can_have_do_not_take_turns(patience_s):
+    # Gangs of b stand on both nodes; what a is owed, 6 on one node, would cost b both of them.
+    quotas = (Quota(queue="a", guarantee_ratio=8), Quota(queue="b", guarantee_ratio=8))
+    cluster = two_queues(*quotas, nodes=1)
+    gang = [replace(job(f"b{i}", "b", 8, duration=1000.0), num_nodes=2) for i in range(2)]
+    mine = [job(f"a{i}", "a", 6, submit=50.0 + i, duration=1000.0) for i in range(2)]
+    policy = with_changes(FIFO, patience_s=patience_s)
+    happened = events(cluster, (*gang, *mine), policy=policy)
+    assert [kind for _, kind, _ in happened].count("PREEMPT") <= 2
+    assert {name for _, kind, name in happened if kind == "FINISH"} == {"a0", "a1", "b0", "b1"}
+
+
 def test_a_job_beyond_its_patience_goes_first_and_holds_up_the_rest():
     cluster = Cluster(groups=(NodeGroup(queue="q", num_nodes=2, gpus_per_node=8),))
     small = [

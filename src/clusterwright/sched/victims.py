@@ -5,7 +5,7 @@ order, stops jobs of its own queue where the policy says so. The cost of stoppin
 holds times the work it would lose and the time to start again.
 """
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from functools import partial
 
 from clusterwright.sched import starts
@@ -15,6 +15,8 @@ from clusterwright.sched.progress import lost_s
 from clusterwright.sched.quotas import Tier
 from clusterwright.sched.room import NOBODY, Choice, cheapest
 from clusterwright.sched.state import State
+
+_SETTLED_S = 1.0  # after which what has just started is looked at again
 
 
 def choose(state: State, line: Line, job: int, now_s: float) -> Choice:
@@ -80,7 +82,7 @@ def _reclaimed(state: State, line: Line, job: int, now_s: float, within: int) ->
     if choice.spot is not None and not enough(choice.stopped):
         choice = cheapest(state, pool, job, costs, allowed=enough, within=within)
     if choice.spot is None and tier is Tier.GUARANTEED:
-        choice = _moved(state, pool, job, costs, now_s, within)
+        choice = _moved(state, pool, job, costs, now_s, within, enough)
     return choice if choice.spot is not None else Choice(wake_s=wake_s)
 
 
@@ -113,6 +115,8 @@ def _behind(state: State, line: Line, job: int, now_s: float) -> tuple[dict[int,
         for other, run in state.running.items():
             left = state.left_s(other) - (now_s - run.since_s) * run.rate
             same = state.line(other) is line and state.jobs[other].preemptible
+            if run.since_s >= now_s:
+                continue
             if same and left > mine and state.jobs[other].priority <= one.priority:
                 costs[other] = -left  # the one with the most time left goes first
         return costs, float("inf")
@@ -132,15 +136,22 @@ def _add(state: State, costs: dict[int, float], jobs: Iterable[int], now_s: floa
         if not state.jobs[job].preemptible:
             continue
         run = state.running[job]
-        if now_s - run.since_s < shield:
-            wake_s = min(wake_s, run.since_s + shield)
+        if run.since_s >= now_s or now_s - run.since_s < shield:
+            # What this cycle has started is not stopped by it, so that every cycle ends.
+            wake_s = min(wake_s, max(run.since_s + shield, now_s + _SETTLED_S))
             continue
         costs[job] = run.quanta * lost_s(state, job, now_s)
     return wake_s
 
 
 def _moved(
-    state: State, pool: Pool, job: int, costs: Mapping[int, float], now_s: float, within: int
+    state: State,
+    pool: Pool,
+    job: int,
+    costs: Mapping[int, float],
+    now_s: float,
+    within: int,
+    enough: Callable[[Collection[int]], bool],
 ) -> Choice:
     """Return jobs to move out of the way of one that its queue is owed.
 
@@ -153,7 +164,10 @@ def _moved(
     choice = cheapest(state, pool, job, everyone, within=within)
     if choice.spot is None:
         return NOBODY
-    moved = [one for one in choice.stopped if one not in costs]
+    given: list[int] = []  # what queues hold above their own
+    moved: list[int] = []
+    for one in choice.stopped:
+        (given if one in costs and enough([*given, one]) else moved).append(one)
     for one in choice.stopped:
         run = state.running[one]
         pool.give(run.placed, run.part, state.ask(one))
