@@ -11,10 +11,12 @@ from tests.control.world import centre, job
 from clusterwright import documents
 from clusterwright.cli.what_if import changed as with_changes
 from clusterwright.control import foretell, what_if
+from clusterwright.control.replay import replay
 from clusterwright.errors import InvalidInput, UnknownName, UsageError
 from clusterwright.model.centre import Centre, Nodes
 from clusterwright.model.quota import Quota
 from clusterwright.sched import policy_of
+from clusterwright.sched import with_changes as with_policy
 
 HOUR_S = 3600.0
 
@@ -215,3 +217,29 @@ def test_the_route_answers_with_rows_and_leaves_the_centre_alone(plane):  # noqa
     rows = _rows(found.json())
     assert rows["default", "waiting"]["shorter_fraction"] == 1.0
     assert operator.get("/api/v1/centre").json() == whole
+
+
+@pytest.mark.parametrize("half_life_s", [None, HOUR_S])
+def test_fair_shares_outlive_a_change_of_the_centre(half_life_s):
+    fair = with_policy(policy_of("fair"), half_life_s=half_life_s)
+    drive = Drive(centre(nodes=1, policy=fair))
+    for who, hours in (("ann", 10), ("bob", 2)):
+        name = drive.submit(job(gpus=4, time_limit_s=hours * HOUR_S), who=who)
+        drive.begin(name)
+        drive.end(name, after_s=hours * HOUR_S)
+    running = drive.submit(job(gpus=4, time_limit_s=HOUR_S), who="cid")
+    drive.begin(running)
+    (line,) = drive.book.state.lines.values()
+    before = dict(line.used)
+    decayed = 2.0 ** -((drive.book.sched_s(drive.now_s) - drive.book.state.epoch_s) / HOUR_S)
+    wanted = replace(_larger(drive, 2), heartbeat_s=60.0)
+    drive.do(lambda book, now: what_if.orders.change_centre(book, wanted, now))
+    (line,) = drive.book.state.lines.values()
+    share = (decayed if half_life_s else 1.0) / 2.0  # of twice the nodes
+    for who, used in before.items():
+        assert line.used[who] == pytest.approx(used * share, rel=1e-3), who
+    first = "ann" if half_life_s else "bob"  # the ten hours of ann are long ago, or count in full
+    waiting = {who: drive.submit(job(gpus=4, nodes=2), who=who) for who in ("ann", "bob")}
+    drive.end(running, after_s=HOUR_S)
+    assert drive.book.state.running.keys() == {drive.book.jobs[waiting[first]].index}
+    assert replay(drive.entries).difference is None

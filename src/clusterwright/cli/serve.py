@@ -21,7 +21,7 @@ from clusterwright.model.centre import Centre, EngineName, Nodes
 if TYPE_CHECKING:
     from clusterwright.control.server import Serving
 
-_READY_S = 30.0
+_READY_S = 600.0  # a server reads its journal back first, some 30,000 entries a second
 _DOWN_S = 30.0
 
 

@@ -21,6 +21,7 @@ from clusterwright.model.job import Reason
 from clusterwright.model.jobspec import JobSpec, RetryCause
 from clusterwright.model.policy import Policy
 from clusterwright.sched import State, checked, policy_of
+from clusterwright.sched.nodes import Pool
 
 
 def book_of(entries: Iterable[Entry]) -> Book:
@@ -263,10 +264,33 @@ def _carry_over(book: Book, before: State, now_s: float) -> None:
         event = Event(run.since_s, EventKind.START, index, -1, nodes, run.part)
         book.state.apply(event)
         _hand_over(book, current, nodes, run.part)
+    _carry_shares(book.state, before, now_s)
     # Only now: what runs on a drained node goes on there.
     for names, kind in ((book.down, EventKind.NODE_FAIL), (book.drained, EventKind.DRAIN)):
         for name in names:
             book.state.apply(Event(now_s, kind, node=book.node_index[name]))
+
+
+def _carry_shares(after: State, before: State, now_s: float) -> None:
+    """Let users and queues keep what they have been charged in fair sharing, as it counts now."""
+    half_life_s = before.policy.half_life_s
+    counts = 2.0 ** -((now_s - before.epoch_s) / half_life_s) if half_life_s else 1.0
+    after.epoch_s = now_s
+    for name, line in after.lines.items():
+        old = before.lines.get(name)
+        if old is not None:  # charges are in seconds of all nodes, of which there may be others
+            size = counts * _size(old.pool) / (_size(line.pool) or 1)
+            line.used = {user: used * size for user, used in old.used.items()}
+    largest = max(map(_size, after.pools.values()), default=0) or 1
+    size = counts * max(map(_size, before.pools.values()), default=0) / largest
+    for name, account in after.accounts.items():
+        if name in before.accounts:
+            once = before.accounts[name]
+            account.charged = once.charged * once.weight / account.weight * size
+
+
+def _size(pool: Pool) -> int:
+    return pool.total_units * pool.scale
 
 
 def _hand_over(
