@@ -112,6 +112,26 @@ def test_trying_changes_nothing():
     assert set(drive.book.groups) == set(drive.book.node_names)
 
 
+def test_what_one_policy_knows_of_run_times_and_the_other_does_not_is_not_compared():
+    drive = _busy()
+    for policy in ("predicted", "fair"):
+        assert _compared(drive, replace(drive.book.centre, policy=policy))["items"]
+    with pytest.raises(InvalidInput, match="orders by true run times"):
+        _compared(drive, replace(drive.book.centre, policy="srtf"))
+
+
+def test_a_queue_called_all_is_a_queue():
+    drive = Drive(centre(nodes=1, queues=(Quota(queue="all"), Quota(queue="lab"))))
+    for queue in ("all", "all", "lab"):
+        drive.submit(job(gpus=4, queue=queue, time_limit_s=HOUR_S), after_s=1.0)
+    waiting = [
+        (one["queue"], one["num_jobs"])
+        for one in _compared(drive, _larger(drive, 2))["items"]
+        if one["jobs"] == "waiting"
+    ]
+    assert waiting == [("all", 1.0), ("lab", 1.0), ("all", 2.0)]
+
+
 def test_what_runs_on_a_node_that_would_go_is_named():
     drive = _busy(num_nodes=2)
     with pytest.raises(InvalidInput, match="which would not be the same"):

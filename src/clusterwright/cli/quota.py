@@ -57,14 +57,14 @@ def quota(
         msg = "to change a quota name the queue and a value: clusterwright quota prod --limit 64"
         raise UsageError(msg)
     if dry_run:
-        asked = what_if.Live(from_live=True, changes=changes, context=context, days=None)
-        return what_if.tell(asked, (), common)
+        return what_if.tell(changes, context=context, common=common)
     with client.connect(context) as centre:
         if changes:
             centre.change_centre(what_if.changed(centre.centre(), changes))
-        rows = [_row(one) for one in centre.queues() if queue in (None, one["name"])]
-        if not rows and queue is not None:
-            raise UnknownName.of("queue", queue, [one["name"] for one in centre.queues()])
+        queues = centre.queues()
+    rows = [_row(one) for one in queues if queue in (None, one["name"])]
+    if not rows and queue is not None:
+        raise UnknownName.of("queue", queue, [one["name"] for one in queues])
     emit(
         Answer(document=items_document("QuotaList", rows), rows=rows, columns=_SHOWN),
         common,

@@ -112,8 +112,8 @@ def simulate(
         Instead of a summary: go on from the running centre, as it is and with each --change, and
         say how long those who wait, and those who come, wait in either.
     change
-        What would be different: nodes.gpu.nodes=+4, queues.prod.guarantee=16, policy=srtf or any
-        field of the centre's file, or the name of such a file; may be given several times.
+        What would be different: nodes.gpu.nodes=+4, queues.prod.guarantee=16, policy=predicted or
+        any field of the centre's file, or the name of such a file; may be given several times.
     context
         Which running centre is meant.
     list_policies
@@ -135,16 +135,14 @@ def simulate(
         emit(Answer(document=items_document("PolicyList", rows), rows=rows), common)
         return ExitCode.OK
     if from_live or change or context is not None:
-        return what_if.tell(
-            what_if.Live(from_live=from_live, changes=change, context=context, days=days),
-            (design, demand, nodes, trace, queues),
-            common,
+        what_if.check(
+            from_live=from_live, changes=change, others=(design, demand, nodes, trace, queues)
         )
-    days = 30.0 if days is None else days
+        return what_if.tell(change, context=context, days=days, common=common)
     how = given.policy(policy, backfill, placement)
     setting = Setting(policy=how, pooled=borrowing == "on", seed=seed)
     progress = Progress(common)
-    if days <= 0:
+    if days is not None and days <= 0:
         msg = f"--days {days:g}: a run lasts longer than nothing"
         raise UsageError(msg)
     if when is not None and (trace is None or out is not None):
@@ -160,7 +158,7 @@ def simulate(
             load.demand(demand)[0],
             parts,
             progress,
-            days=days,
+            days=30.0 if days is None else days,
             setting=setting,
             failures=failures != "off",
             hourly=hourly,

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from clusterwright import client, documents, sched
@@ -13,60 +13,50 @@ from clusterwright.cli.progress import Progress
 from clusterwright.errors import ExitCode, UnknownName, UsageError
 from clusterwright.model.centre import Centre
 
-_NAMED_BY = {"nodes": "name", "queues": "queue"}  # lists of a centre: what tells their items apart
+_NAMED_BY = {"nodes": "name", "queues": "queue"}  # lists of a centre: what names their items
 _DEFAULTS = {one.path: one.default for one in documents.fields(Centre)}
 _SHOWN = (
     *("queue", "jobs", "num_jobs", "wait_p50_s", "changed_wait_p50_s", "wait_p90_s"),
     *("changed_wait_p90_s", "shorter_fraction", "longer_fraction"),
 )
 
-_DAYS, _MOST_DAYS = 7.0, 14.0
-
 Plain = dict[str, Any]  # a document in plain objects
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Live:
-    """What was asked of a running centre."""
-
-    from_live: bool
-    """Whether it was asked of one at all."""
-    changes: tuple[str, ...]
-    """What would be different."""
-    context: str | None
-    """Which centre; absent, the current one."""
-    days: float | None
-    """Of how many days those who come are told."""
-
-
-def tell(live: Live, others: Sequence[str | None], common: Common) -> int:
-    """Say how long jobs wait in a running centre as it is and as it would be, queue by queue.
+def check(*, from_live: bool, changes: Sequence[str], others: Sequence[str | None]) -> None:
+    """Check what goes with a run that goes on from a running centre.
 
     Raises
     ------
     UsageError
-        If a change is none, or something else was given that makes another run of it.
+        If something is missing, or was given that makes another run of it.
     """
-    if not live.from_live or not live.changes or any(one is not None for one in others):
+    if not from_live or not changes or any(one is not None for one in others):
         msg = (
             "--from-live and --change go together, without a design, --demand, --nodes, --queues "
             "or --trace: clusterwright simulate --from-live --change nodes.gpu.nodes=+4"
         )
         raise UsageError(msg)
-    days = _DAYS if live.days is None else live.days
-    if not 0 < days <= _MOST_DAYS:
-        msg = (
-            f"--days {days:g}: those who come are drawn for above 0 and at most {_MOST_DAYS:g} days"
-        )
-        raise UsageError(msg)
+
+
+def tell(
+    changes: Sequence[str], *, context: str | None, days: float | None = None, common: Common
+) -> int:
+    """Say how long jobs wait in a running centre as it is and as it would be, queue by queue.
+
+    Raises
+    ------
+    UsageError
+        If a change is none.
+    """
     progress = Progress(common)
-    with client.connect(live.context) as centre:
-        wanted = changed(centre.centre(), live.changes)
+    with client.connect(context) as centre:
+        wanted = changed(centre.centre(), changes)
         with progress.step("playing the centre on, as it is and changed"):
             found = centre.what_if(wanted, days=days)
     status, items = found["status"], found["items"]
     progress.say(
-        f"{status['num_samples']} futures of {days:g} days; run times from "
+        f"{status['num_samples']} futures of {status['days']:g} days; run times from "
         f"{status['learned_from_jobs']:,} jobs that have ended here"
     )
     if status["queues_left_out"]:
@@ -117,7 +107,7 @@ def _put(document: Plain, path: str, value: str, said: str) -> None:
         name, last = ".".join(rest[:-1]), rest[-1]
         items = {one[_NAMED_BY[first]]: one for one in document.get(first, [])}
         if name not in items:
-            raise UnknownName.of(first, name, items)
+            raise UnknownName.of(first.removesuffix("s"), name, items)
         place, known = items[name], f"{first}[].{last}"
     elif len(rest) == 1:
         place, last, known = document.setdefault(first, {}), rest[0], path

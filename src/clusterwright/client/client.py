@@ -196,10 +196,10 @@ class Client:
         """Change queues, policy, nodes or rates."""
         return self._ask("PUT", "/centre", json=documents.as_dict(centre))
 
-    def what_if(self, centre: Centre, *, days: float = 7.0) -> Plain:
+    def what_if(self, centre: Centre, *, days: float | None = None) -> Plain:
         """Return how long jobs wait in the centre as it is, and in a changed one, by queue."""
         body = documents.as_dict(centre)
-        query = {"days": days}
+        query = {} if days is None else {"days": days}
         return self._ask("POST", "/centre/what-if", json=body, params=query, timeout=_WHAT_IF_S)
 
     def whoami(self) -> Plain:

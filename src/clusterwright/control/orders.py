@@ -18,7 +18,7 @@ from clusterwright.errors import Conflict, Fault, InvalidInput, UnknownName
 from clusterwright.model.centre import Centre
 from clusterwright.model.job import Job, Reason
 from clusterwright.model.jobspec import JobSpec
-from clusterwright.sched import State, checked, never, policy_of
+from clusterwright.sched import checked, never, policy_of, quotas
 
 
 def begin(centre: Centre, now_s: float) -> list[Entry]:
@@ -47,7 +47,7 @@ def change_centre(book: Book, centre: Centre, now_s: float, who: str = "") -> li
     if not centre.nodes:
         fault = Fault(path="nodes", message="are none", remedy="name at least one")
         raise InvalidInput([fault])
-    State(centre.cluster, [], policy_of("fifo"), pooled=True)  # refuses quotas that contradict
+    quotas.check(centre.queues)
     queues = {one.queue for one in centre.queues} - {one.parent for one in centre.queues}
     nodes = {name: group for group in centre.nodes for name in group.names}
     before = {name: group for group in book.centre.nodes for name in group.names}

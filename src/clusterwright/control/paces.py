@@ -33,6 +33,7 @@ class Paces:
     def __init__(self) -> None:
         """Begin with nothing."""
         self._of: dict[Attempt, dict[int, tuple[int, float]]] = {}
+        self._fresh: set[Attempt] = set()  # with news since they were last looked at
 
     def note(self, attempt: Attempt, num_ranks: int, lines: Iterable[Mapping[str, Any]]) -> None:
         """Take note of what ranks have reported; what is no such line counts nothing."""
@@ -45,6 +46,7 @@ class Paces:
             ranks = self._of.setdefault(attempt, {})
             count, mean_s = ranks.get(rank, (0, 0.0))
             weight = max(_WEIGHT, 1.0 / (count + 1))  # the plain mean at first
+            self._fresh.add(attempt)
             ranks[rank] = (count + 1, mean_s + weight * (busy_s - mean_s))
 
     def found(self, book: Book, now_s: float) -> list[Entry]:
@@ -52,7 +54,8 @@ class Paces:
         entries = []
         for attempt in [one for one in self._of if one not in book.live]:
             del self._of[attempt]
-        for attempt in self._of:
+        fresh, self._fresh = self._fresh & self._of.keys(), set()
+        for attempt in sorted(fresh):
             record = book.jobs[attempt.job_id]
             known = record.attempts[attempt.number - 1]
             if known.released_s is not None:

@@ -15,14 +15,15 @@ from clusterwright import twin
 from clusterwright.control import fold, orders
 from clusterwright.control.book import Book
 from clusterwright.control.foretell import Glance, Learned
+from clusterwright.errors import Fault, InvalidInput
 from clusterwright.model.centre import Centre
 from clusterwright.twin import JobStart, Luck, Setting
 from clusterwright.units import SECONDS_PER_DAY, Seconds
 
-MOST_DAYS = 14.0  # later arrivals are drawn so far ahead
+DAYS, MOST_DAYS = 7.0, 14.0  # arrivals are drawn so far ahead
 _NUM_SAMPLES = (10, 40)  # futures: so many at least, and where few jobs are played
 _NUM_PLAYED = 30_000  # jobs over all futures of one centre, beyond which there are fewer of these
-_NEXT_S = 1e-3
+_SAME_S = 1e-3  # waits that differ by less are the same
 
 Moments = tuple[tuple[JobStart, JobStart], ...]  # the same jobs in both centres
 
@@ -56,7 +57,16 @@ def compared(now: Glance, then: Glance, *, days: float) -> dict[str, Any]:
         The same moment in the changed one.
     days
         Jobs that come within so many days are told of, beside those that wait.
+
+    Raises
+    ------
+    InvalidInput
+        If one of the two policies orders by true run times and the other does not.
     """
+    if twin.knows_run_times(now.policy) is not twin.knows_run_times(then.policy):
+        message = "one of the policies orders by true run times, of which limits alone are known"
+        remedy = "try one that orders by estimates, as `predicted`"
+        raise InvalidInput([Fault(path="policy", message=message, remedy=remedy)])
     queues = {one.queue for one in then.centre.queues}
     recent = tuple(job for job in now.recent if job.queue in queues)
     left_out = sorted({job.queue for job in now.recent} - queues)
@@ -66,14 +76,16 @@ def compared(now: Glance, then: Glance, *, days: float) -> dict[str, Any]:
     luck = Luck(num_samples=int(min(most, max(least, _NUM_PLAYED // max(1.0, num_played)))))
     until_s = now.picture.at_s + days * SECONDS_PER_DAY
     learned = Learned(now)
+    known = [learned.expected(job) for job in now.jobs]
+    likely = [learned.expected(job) for job in recent]
 
     def played(seen: Glance) -> Iterator[tuple[JobStart, ...]]:
         return twin.futures(
             seen.picture,
             seen.centre.cluster,
-            [learned.expected(job) for job in now.jobs],
+            known,
             Setting(policy=seen.policy, pooled=True),
-            recent=[learned.expected(job) for job in recent],
+            recent=likely,
             until_s=until_s,
             luck=luck,
         )
@@ -82,9 +94,9 @@ def compared(now: Glance, then: Glance, *, days: float) -> dict[str, Any]:
         tuple(zip(one, other, strict=True))
         for one, other in zip(played(now), played(then), strict=True)
     ]
-    names = sorted({first.queue for future in pairs for first, _ in future})
+    names: list[str | None] = [*sorted({one.queue for future in pairs for one, _ in future})]
     if len(names) > 1:
-        names.append("all")
+        names.append(None)
     return {
         "items": list(_rows(pairs, names)),
         "num_samples": luck.num_samples,
@@ -100,21 +112,21 @@ def _days_of(seen: Glance) -> float:
     return (seen.picture.at_s - first_s) / SECONDS_PER_DAY
 
 
-def _rows(futures: Sequence[Moments], queues: Iterable[str]) -> Iterator[dict[str, Any]]:
+def _rows(futures: Sequence[Moments], queues: Iterable[str | None]) -> Iterator[dict[str, Any]]:
     for queue in queues:
         for coming in (False, True):
             mine = [
-                tuple(pair for pair in one if pair[0].coming is coming and _is_of(queue, pair))
+                tuple(
+                    pair
+                    for pair in one
+                    if pair[0].coming is coming and queue in (None, pair[0].queue)
+                )
                 for one in futures
             ]
             mine = [one for one in mine if one]
             if mine:
                 jobs = "coming" if coming else "waiting"
-                yield {"queue": queue, "jobs": jobs} | _row(mine)
-
-
-def _is_of(queue: str, pair: tuple[JobStart, JobStart]) -> bool:
-    return queue in ("all", pair[0].queue)
+                yield {"queue": queue or "all", "jobs": jobs} | _row(mine)
 
 
 def _row(futures: Sequence[Moments]) -> dict[str, Any]:
@@ -136,8 +148,8 @@ def _row(futures: Sequence[Moments]) -> dict[str, Any]:
             found = [float(one[place]) for one in waits]
             row[f"{name}wait_p{level}_s"] = _quantile_s(found, level)
         row[f"{name}never_fraction"] = round(never / total, 4)
-    shorter = [one for one in waits if one[1] < one[0] - _NEXT_S]
-    longer = [one for one in waits if one[1] > one[0] + _NEXT_S]
+    shorter = [one for one in waits if one[1] < one[0] - _SAME_S]
+    longer = [one for one in waits if one[1] > one[0] + _SAME_S]
     num = max(1, len(waits))
     return row | {"shorter_fraction": len(shorter) / num, "longer_fraction": len(longer) / num}
 

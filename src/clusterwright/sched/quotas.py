@@ -123,7 +123,7 @@ def tree(
     InvalidInput
         With every quota that contradicts itself or its neighbours.
     """
-    _check(quotas)
+    check(quotas)
     accounts: dict[str, Account] = {}
     for one in quotas:
         scale = scale_of.get(one.queue, scale_above)
@@ -157,7 +157,14 @@ def _sum_below(account: Account, what: str) -> int:
     return own or sum(_sum_below(child, what) for child in account.children)
 
 
-def _check(quotas: Sequence[Quota]) -> None:
+def check(quotas: Sequence[Quota]) -> None:
+    """Check that quotas do not contradict themselves or each other.
+
+    Raises
+    ------
+    InvalidInput
+        With every fault.
+    """
     known = {one.queue: one for one in quotas}
     faults = []
 

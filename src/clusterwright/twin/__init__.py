@@ -11,6 +11,7 @@ from clusterwright.twin.forecast import (
     StartForecast,
     forecast,
     futures,
+    knows_run_times,
 )
 from clusterwright.twin.hourly import series
 from clusterwright.twin.kernel import Outcome, Setting, describe_policies, run
@@ -43,6 +44,7 @@ __all__ = [
     "forecast",
     "futures",
     "jobs_of",
+    "knows_run_times",
     "of_design",
     "power_of",
     "read_recording",

@@ -167,7 +167,8 @@ def futures(
     """Yield, future by future, when all start that wait or are submitted before a time.
 
     Run times and arrivals of the n-th future depend on the jobs given and on the luck alone, so two
-    centres or two policies can be held against each other future by future.
+    centres or two policies can be held against each other future by future, unless one of them
+    `knows_run_times`.
 
     Parameters
     ----------
@@ -255,8 +256,7 @@ class _RunTimes:
         self._shared = luck.shared_fraction
         self._seen = seen
         self._jobs = [one.job for one in known]
-        # An order by true durations knows them, so whoever asks it about starts knows them too.
-        self._certain = bool({"duration", "remaining"} & set(policy.order))
+        self._certain = knows_run_times(policy)
         left_s = {one.job: one.left_s for one in seen.running}
         left_s |= {one.job: one.left_s for one in seen.waiting}
         running = {one.job: one for one in seen.running}
@@ -382,6 +382,11 @@ class _Arrivals:
                 if submit_s > self._at_s:
                     found.append(job)
         return found
+
+
+def knows_run_times(policy: Policy) -> bool:
+    """Return whether a policy orders by true durations: nothing is drawn of what it knows."""
+    return bool({"duration", "remaining"} & set(policy.order))
 
 
 def _later_may_delay(setting: Setting, cluster: Cluster, recent: Sequence[Expected]) -> bool:

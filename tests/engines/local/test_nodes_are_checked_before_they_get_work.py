@@ -97,6 +97,7 @@ def test_what_comes_to_a_closed_node_all_the_same_is_not_started(opened, tmp_pat
 
 FAULTS = {
     "hangs": ("sleep 60", "its check was not through within 500 ms"),
+    "leaves somebody behind": ("setsid sleep 60 & echo gone; exit 1", "its check says: gone"),
     "colours": (r"printf '\033[31mred'; exit 1", "its check says: [31mred"),
 }
 

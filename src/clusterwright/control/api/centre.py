@@ -134,7 +134,7 @@ async def change_centre(
 ) -> dict[str, Any]:
     """Change queues, policy, nodes or rates while jobs wait and run."""
     caller.need("admin")
-    wanted = filled(await access.document(request, Centre))
+    wanted = await asyncio.to_thread(filled, await access.document(request, Centre))
     await asyncio.wrap_future(
         conductor.ask_later(
             lambda book, now_s: orders.change_centre(book, wanted, now_s, caller.name)
@@ -149,7 +149,7 @@ async def what_if(
     request: Request,
     conductor: TheConductor,
     caller: TheCaller,
-    days: Annotated[float, Query(gt=0, le=compare.MOST_DAYS)] = 7.0,
+    days: Annotated[float, Query(gt=0, le=compare.MOST_DAYS)] = compare.DAYS,
 ) -> dict[str, Any]:
     """Say what a change of the centre would do to those who wait, and who come; change nothing."""
     caller.need("operator")

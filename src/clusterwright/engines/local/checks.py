@@ -2,14 +2,14 @@
 
 A node takes nothing before its first check is through. One that fails is closed with what the
 check said, as if somebody had drained it: what runs there goes on, and a check that passes opens it
-again.
-What a check found stands in the spool, so that whoever looks finds the same.
+again. What a check found stands in the spool, so that whoever looks finds the same.
 """
 
 import contextlib
 import os
 import signal
 import subprocess
+import tempfile
 import threading
 import time
 from collections.abc import Mapping
@@ -24,7 +24,7 @@ from clusterwright.units import Seconds
 from clusterwright.units import format as show
 
 NOT_YET = "its check is not through yet"
-_MOST = 200  # characters of what a check says
+_MOST, _READ = 200, 4096  # characters told, and bytes read, of what a check says
 
 
 class Checks:
@@ -84,32 +84,34 @@ class Checks:
             "CLUSTERWRIGHT_NODE_CPUS": str(node.num_cpus),
             "CLUSTERWRIGHT_NODE_MEMORY_BYTES": f"{node.memory_bytes:.0f}",
         }
-        try:
-            child = subprocess.Popen(  # noqa: S603 - the administrator's own command, no shell
-                check.command,
-                env=env,
-                cwd=self._spool.node(node.name),
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
-        except OSError as error:
-            return f"its check does not start: {error.strerror or error}"
-        self._child = child
-        try:
-            said, _ = child.communicate(timeout=check.timeout_s)
-        except subprocess.TimeoutExpired:
-            _kill(child)
-            child.communicate()
-            return f"its check was not through within {show(check.timeout_s, Seconds)}"
-        finally:
-            self._child = None
-        if child.returncode == 0:
+        with tempfile.TemporaryFile() as said:  # no pipe: what a check leaves behind may hold it
+            try:
+                child = subprocess.Popen(  # noqa: S603 - the administrator's own command, no shell
+                    check.command,
+                    env=env,
+                    cwd=self._spool.node(node.name),
+                    stdin=subprocess.DEVNULL,
+                    stdout=said,
+                    stderr=subprocess.STDOUT,
+                    start_new_session=True,
+                )
+            except OSError as error:
+                return f"its check does not start: {error.strerror or error}"
+            self._child = child
+            try:
+                code = child.wait(check.timeout_s)
+            except subprocess.TimeoutExpired:
+                _kill(child)
+                child.wait()
+                return f"its check was not through within {show(check.timeout_s, Seconds)}"
+            finally:
+                self._child = None
+            said.seek(0)
+            lines = said.read(_READ).decode(errors="replace").strip().splitlines()
+        if code == 0:
             return ""
-        lines = said.decode(errors="replace").strip().splitlines()
         told = "".join(one for one in (lines[0] if lines else "") if one.isprintable())[:_MOST]
-        return f"its check says: {told}" if told else f"its check ends with {child.returncode}"
+        return f"its check says: {told}" if told else f"its check ends with {code}"
 
     def _note(self, node: str, fault: str) -> None:
         before = failed(self._spool, node)
@@ -129,6 +131,6 @@ def _path(place: Spool, node: str) -> Path:
 
 
 def _kill(child: "subprocess.Popen[bytes] | None") -> None:
-    if child is not None:
+    if child is not None and child.returncode is None:  # once reaped its number may be another's
         with contextlib.suppress(ProcessLookupError):
             os.killpg(child.pid, signal.SIGKILL)
