@@ -1,7 +1,7 @@
 """The control plane under load: submissions, long lists, many followers, starts.
 
 A real server and a real local engine on this machine, asked over HTTP by this process. Run alone:
-`python benchmarks/control.py [submit|list|follow|start]`; seconds come from a shared machine.
+`python benchmarks/control.py [restart|submit|list|follow|start]`; a shared machine needs longer.
 """
 
 import asyncio
@@ -12,17 +12,20 @@ import statistics
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import httpx
 
 from clusterwright import documents
 from clusterwright.client import Client, Context
-from clusterwright.control import fold, orders
+from clusterwright.control import fold, orders, snapshots
 from clusterwright.control.book import Book
+from clusterwright.control.entries import Entry
 from clusterwright.control.journal import Journal
 from clusterwright.model.centre import Centre, Nodes
 from clusterwright.model.jobspec import JobSpec
+from clusterwright.sched import cycle
 
 SUBMITS, AT_ONCE = 3000, 64
 LISTED = 10_000
@@ -204,7 +207,69 @@ def start() -> dict[str, float]:
     return {"start_p50_s": statistics.median(took), "start_p95_s": took[int(0.95 * len(took))]}
 
 
-WORDS = {"submit": submit, "list": listing, "follow": follow, "start": start}
+def restart() -> dict[str, float]:
+    """Read journals back, with and without a snapshot; seconds."""
+    found: dict[str, float] = {}
+    for count, lines in ((20_000, 2), (2_000, 200)):
+        with (
+            tempfile.TemporaryDirectory(prefix="clusterwright-bench-") as folder,
+            Journal(str(Path(folder) / "journal.sqlite")) as journal,
+        ):
+            past(journal, count, lines)
+            name = f"{journal.seq:,} entries"
+            found[name] = _read_back_s(journal)
+            book = snapshots.book_of(journal)
+            begun_s = time.perf_counter()
+            snapshots.keep(journal, book)
+            found[f"{count:,} jobs written"] = time.perf_counter() - begun_s
+            del book
+            found[f"{count:,} jobs from it"] = _read_back_s(journal)
+    return found
+
+
+def _read_back_s(journal: Journal) -> float:
+    begun_s = time.perf_counter()
+    snapshots.book_of(journal)
+    return time.perf_counter() - begun_s
+
+
+def past(journal: Journal, count: int, lines: int) -> None:
+    """Write a journal of jobs that ran one after the other and reported."""
+    book, now_s = Book(), time.time()
+    entries: list[Entry] = []
+
+    def take(made: Sequence[Entry], *, decided: bool = False) -> None:
+        for entry in made:
+            fold.apply(book, entry, decided=decided)
+            entries.append(entry)
+
+    take(orders.begin(Centre(nodes=(Nodes(name="node", num_gpus=1),)), now_s))
+    spec = JobSpec(name="bench", command=("sleep", "600"), gpus_per_node_ratio=1.0)
+    for _ in range(count):
+        now_s += 1.0
+        take(orders.submit(book, spec, now_s, "admin"))
+        job = entries[-1].job
+        for event in cycle(book.state, book.sched_s(now_s)).events:
+            take([book.entry(event)], decided=True)
+        told = {"attempt": 1, "tokens": 100.0}
+        take(
+            [
+                Entry(now_s, "launch", job, body={"attempt": 1, "resume_from": ""}),
+                Entry(now_s, "running", job, body={"attempt": 1, "started_s": now_s}),
+                *(
+                    Entry(now_s, "progress", job, body={**told, "step": step, "offset": step})
+                    for step in range(lines)
+                ),
+                Entry(
+                    now_s, "ended", job, body={"attempt": 1, "end": "completed", "ended_s": now_s}
+                ),
+                Entry(now_s, "finish", job),
+            ]
+        )
+    journal.append(entries)
+
+
+WORDS = {"restart": restart, "submit": submit, "list": listing, "follow": follow, "start": start}
 
 
 if __name__ == "__main__":

@@ -80,6 +80,7 @@ class Centre:
         """Start the server and wait until it answers."""
         words = [sys.executable, "-m", "clusterwright", "up", "--foreground"]
         words += ["--listen", "127.0.0.1:0", "--state-dir", str(self.state)]
+        words += ["--snapshot-every", "30"]
         if not (self.state / "journal.sqlite").exists():
             words += ["--nodes", str(self.nodes), "--gpus-per-node", str(self.gpus)]
         self.root.mkdir(exist_ok=True)

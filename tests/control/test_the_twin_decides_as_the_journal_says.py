@@ -51,7 +51,7 @@ ORDERS = {
 }
 
 
-def _one(drive, what, which, pause):
+def one_thing(drive, what, which, pause):
     """Let one thing happen; what cannot happen now lets time pass only."""
     drive.rest(pause)
     book = drive.book
@@ -93,7 +93,7 @@ def _ordered(book, what, which, now):
 def test_whatever_happened_the_same_is_decided_again(policy, steps):
     drive = Drive(centre(nodes=3, queues=QUEUES, policy=policy))
     for step in steps:
-        _one(drive, *step)
+        one_thing(drive, *step)
     found = replay(drive.entries)
     assert found.difference is None, found.text
     assert found.num_decisions == sum(map(is_decision, drive.entries))
@@ -111,7 +111,7 @@ def test_sixty_moments_of_a_busy_centre_are_decided_again(policy, seed):
     rng = random.Random(seed)
     drive = Drive(centre(nodes=3, queues=QUEUES, policy=policy))
     for _ in range(60):
-        _one(drive, rng.choice(kinds), rng.randrange(8), rng.uniform(0.0, 2000.0))
+        one_thing(drive, rng.choice(kinds), rng.randrange(8), rng.uniform(0.0, 2000.0))
     found = replay(drive.entries)
     assert found.difference is None, found.text
 

@@ -171,10 +171,10 @@ def world_of(centre_):
     return World(nodes=nodes)
 
 
-def conducted(path, world, centre_=None, *, url=""):
+def conducted(path, world, centre_=None, *, url="", **more):
     """Return a control plane over a world; the centre is written down where it is new."""
     journal = Journal(url or str(path / "journal.sqlite"))
-    conductor = Conductor(journal, WorldEngine(world), path / "jobs")
+    conductor = Conductor(journal, WorldEngine(world), path / "jobs", **more)
     if centre_ is not None:
         conductor.prepare(lambda book, now: orders.change_centre(book, centre_, now))
     conductor.start()

@@ -231,6 +231,12 @@ COMMANDS: Sequence[tuple[str, str, str]] = (
         "clusterwright replay --state-dir centre -o json",
     ),
     (
+        "journal",
+        "Check a centre's journal: every entry, and the snapshot against them.",
+        "clusterwright journal check\n"
+        "clusterwright journal check journal-2026-11-25.sqlite -o json",
+    ),
+    (
         "report",
         "Write the report of a design again, for example in another language.",
         "clusterwright report build/design.yaml --run month.json --out report.html\n"
@@ -300,6 +306,7 @@ _TOGETHER: Mapping[str, str] = {
     **dict.fromkeys(("nodes", "drain", "undrain", "queues"), "centre"),
     **dict.fromkeys(("top", "cost", "energy"), "money"),
     **dict.fromkeys(("token", "backup", "restore"), "centre"),
+    "journal": "replay",
 }
 
 

@@ -21,7 +21,7 @@ from clusterwright.model.centre import Centre, EngineName, Nodes
 if TYPE_CHECKING:
     from clusterwright.control.server import Serving
 
-_READY_S = 600.0  # a server reads its journal back first, some 30,000 entries a second
+_READY_S = 600.0  # without a snapshot it reads 30,000 entries a second first
 _DOWN_S = 30.0
 
 
@@ -41,6 +41,7 @@ def up(
     tls_key: Path | None = None,
     plain_http: Annotated[bool, Parameter(name="--plain-http", negative=())] = False,
     open_metrics: Annotated[bool, Parameter(name="--open-metrics", negative=())] = False,
+    snapshot_every: int = 20_000,
     foreground: Annotated[bool, Parameter(name="--foreground", negative=())] = False,
     dry_run: Annotated[bool, Parameter(name="--dry-run", negative=())] = False,
     common: Common | None = None,
@@ -79,6 +80,8 @@ def up(
         Listen beyond loopback without TLS all the same: something else encrypts.
     open_metrics
         Show /metrics without a token.
+    snapshot_every
+        Entries of the journal after which a snapshot is written, from which a restart goes on.
     foreground
         Stay, with the log on stderr, instead of running in the background.
     dry_run
@@ -101,7 +104,11 @@ def up(
         key=tls_key,
         open_to_all=plain_http,
         open_metrics=open_metrics,
+        snapshot_every=snapshot_every,
     )
+    if snapshot_every < 1:
+        msg = f"--snapshot-every {snapshot_every}: at least 1"
+        raise UsageError(msg)
     serving.check()
     wanted = _centre(file, nodes, gpus_per_node, cpus_per_node, gpu_model, policy, engine)
     if dry_run:
@@ -226,6 +233,7 @@ def in_background(serving: "Serving", wanted: Centre | None) -> dict[str, Any]:
     words += ["--tls-key", str(serving.key)] if serving.key else []
     words += ["--plain-http"] if serving.open_to_all else []
     words += ["--open-metrics"] if serving.open_metrics else []
+    words += ["--snapshot-every", str(serving.snapshot_every)]
     if wanted is not None:
         path = state / "centre.yaml"
         path.write_text(documents.dump(wanted))

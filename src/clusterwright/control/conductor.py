@@ -18,13 +18,14 @@ from typing import Any
 from prometheus_client import Histogram
 from sqlalchemy.exc import SQLAlchemyError
 
-from clusterwright.control import carry, fold, health, observe, watch
+from clusterwright.control import carry, fold, health, observe, snapshots, watch
 from clusterwright.control.book import Book
 from clusterwright.control.carrier import Carrier, News, Work
 from clusterwright.control.clock import Clock
 from clusterwright.control.entries import Entry, Fact
 from clusterwright.control.journal import Journal, JournalUnwritable
 from clusterwright.control.paces import Paces
+from clusterwright.control.proof import Proof
 from clusterwright.control.records import AttemptRecord, Record
 from clusterwright.engines import Attempt, Engine, Observation
 from clusterwright.errors import ClusterwrightError, Conflict
@@ -34,7 +35,11 @@ _log = logging.getLogger(__name__)
 _IDLE_S = 1.0  # without anything to do the loop looks at the clock so often
 _TURNS_S = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 1.0)
 _WATCH_S = 1.0  # checkpoints and reports of running jobs are looked at so often
+_SNAPSHOT_AT_STOP = 1_000
 _GAP_S = 30.0  # not having looked for longer, nobody can say who was silent meanwhile
+
+SNAPSHOT_EVERY = 20_000
+"""Entries after which a snapshot is written when nobody waits for the loop; else ten times that."""
 
 Order = Callable[[Book, float], Sequence[Entry]]
 View = Callable[[Book, Sequence[Entry]], Any]  # what a caller is to see once it is written down
@@ -54,7 +59,13 @@ class Conductor:
     """Runs a centre: journal, book, engine."""
 
     def __init__(
-        self, journal: Journal, engine: Engine, root: Path, *, book: Book | None = None
+        self,
+        journal: Journal,
+        engine: Engine,
+        root: Path,
+        *,
+        book: Book | None = None,
+        snapshot_every: int = SNAPSHOT_EVERY,
     ) -> None:
         """Read the journal back; nothing moves before `start`.
 
@@ -68,6 +79,8 @@ class Conductor:
             Directory for what the centre gives to jobs.
         book
             What the journal comes to, where the caller has read it already.
+        snapshot_every
+            Entries after which a snapshot of the book is written.
 
         Raises
         ------
@@ -76,7 +89,7 @@ class Conductor:
         """
         self.journal, self.engine = journal, engine
         self.places = carry.Places(root)
-        self.book = book if book is not None else fold.book_of(journal.entries())
+        self.book = book if book is not None else snapshots.book_of(journal)
         self.clock = Clock(self.book.time_s)
         self.lock = threading.RLock()
         self.deposed = False
@@ -93,6 +106,9 @@ class Conductor:
         self._carrier = Carrier(engine, self._asked.put, every_s=_IDLE_S)
         self._thread = threading.Thread(target=self._run, name="conductor", daemon=True)
         self._stopping = False
+        self._snapshot_every = snapshot_every
+        self._snapshot_seq = journal.kept_seq  # when one was written or tried last
+        self.proof = Proof(journal, journal.kept_seq)
         self.turns = Histogram(
             "clusterwright_schedule_duration_seconds",
             "One turn of the loop, the journal included.",
@@ -117,11 +133,13 @@ class Conductor:
         """Begin to conduct; the engine is open."""
         self._thread.start()
         self._carrier.start()
+        self.proof.start()
 
     def stop(self) -> None:
         """Stop conducting; what runs goes on, and is found again at the next start."""
         self._stopping = True
         self._asked.put(None)
+        self.proof.stop()
         if self._thread.is_alive():
             self._thread.join(timeout=30)
             self._carrier.stop()
@@ -200,6 +218,24 @@ class Conductor:
                 # A fault of ours: what was not written down is forgotten, and the book made anew.
                 _log.exception("a turn failed")
                 self._start_over("a fault of clusterwright; see the server's log", asked)
+            self._keep_snapshot()
+        if not self.deposed:
+            self._keep_snapshot()
+
+    def _keep_snapshot(self) -> None:
+        """Write a snapshot of the book where one is due; what waits for the loop goes first."""
+        every = self._snapshot_every
+        if self._stopping:
+            every = min(every, _SNAPSHOT_AT_STOP)
+        elif not self._asked.empty():
+            every *= 10
+        if self._stale or self.journal.seq < self._snapshot_seq + every:
+            return
+        self._snapshot_seq = self.journal.seq
+        try:
+            snapshots.keep(self.journal, self.book)
+        except (JournalUnwritable, Conflict) as error:  # nothing hangs on it
+            _log.warning("no snapshot: %s", error)
 
     def _next(self) -> tuple[list[_Asked], News | None]:
         """Wait for something to do, and return all there is: newer news replace older ones."""
@@ -389,7 +425,7 @@ class Conductor:
             return True
         try:
             with self.lock:
-                self.book = fold.book_of(self.journal.entries())
+                self.book = snapshots.book_of(self.journal)
                 self._wake_s = self.clock.now_s() + _IDLE_S
                 self._stale = False
         except (ClusterwrightError, SQLAlchemyError) as error:

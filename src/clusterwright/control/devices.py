@@ -3,7 +3,8 @@
 A fold like the state itself: the same entries give the same indices.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, Self
 
 
 class Devices:
@@ -16,6 +17,36 @@ class Devices:
         ]
         self._last = [[""] * count for count in counts]
         self._parts: dict[tuple[int, int], int] = {}  # node and part of the scheduler: index
+
+    @classmethod
+    def of(cls, counts: Sequence[int], plain: Mapping[str, Any]) -> Self:
+        """Return what `plain` has written down."""
+        found = cls(counts)
+        for node, index, attempts in plain["held"]:
+            found._holders[node][index] = dict.fromkeys(attempts)
+        for node, index, attempt in plain["last"]:
+            found._last[node][index] = attempt
+        for node, part, index in plain["parts"]:
+            found._parts[node, part] = index
+        return found
+
+    def plain(self, live: Collection[str]) -> dict[str, Any]:
+        """Return who holds what, and who of `live` held it last, as plain JSON."""
+        return {
+            "held": [
+                [node, index, list(attempts)]
+                for node, holders in enumerate(self._holders)
+                for index, attempts in enumerate(holders)
+                if attempts
+            ],
+            "last": [
+                [node, index, attempt]
+                for node, attempts in enumerate(self._last)
+                for index, attempt in enumerate(attempts)
+                if attempt in live
+            ],
+            "parts": sorted([*key, index] for key, index in self._parts.items()),
+        }
 
     def take(
         self, attempt: str, node: int, count: int, *, part: int = -1, leaving: Sequence[str] = ()

@@ -57,6 +57,17 @@ def apply(book: Book, entry: Entry, *, decided: bool = False) -> None:
         _OF_JOBS[kind](book, entry, record)
 
 
+def policy_in(centre: Centre) -> Policy:
+    """Return the policy that a centre states or names."""
+    policy = centre.policy
+    return checked(policy if isinstance(policy, Policy) else policy_of(policy))
+
+
+def accelerators_in(centre: Centre) -> list[int]:
+    """Return how many accelerators each node of a centre has."""
+    return [group.num_gpus for group in centre.nodes for _ in range(group.num_nodes)]
+
+
 # What entries about jobs do, beside what the scheduler's state makes of them.
 
 
@@ -89,9 +100,10 @@ def _add(book: Book, entry: Entry) -> None:
         seq=book.seq,
         array=body.get("array", ""),
         task=body.get("task"),
+        key=tuple(body["key"]) if "key" in body else None,
     )
-    if "key" in body:
-        key, digest = body["key"]
+    if record.key is not None:
+        key, digest = record.key
         book.keys[entry.who, key] = (digest, record.array or record.job_id)
     if record.array:
         book.arrays.setdefault(record.array, []).append(record.job_id)
@@ -210,10 +222,8 @@ def _note_node(book: Book, kind: EventKind, entry: Entry) -> None:
 def _note_centre(book: Book, entry: Entry) -> None:
     """Take a new centre: what waits and runs goes on in it, where its nodes are still there."""
     book.centre = documents.read_part(entry.body["centre"], Centre, people=False)
-    policy = book.centre.policy
-    found = policy if isinstance(policy, Policy) else policy_of(policy)
     before, jobs = book.state, list(book.state.jobs)
-    book.state = State(book.centre.cluster, jobs, checked(found), pooled=True)
+    book.state = State(book.centre.cluster, jobs, policy_in(book.centre), pooled=True)
     book.state.done = before.done
     now = {name: group for group in book.centre.nodes for name in group.names}
     for name in set(book.node_names) - set(now):
@@ -225,8 +235,7 @@ def _note_centre(book: Book, entry: Entry) -> None:
     book.groups.update(now)
     book.node_names = book.centre.node_names
     book.node_index = {name: number for number, name in enumerate(book.node_names)}
-    counts = [group.num_gpus for group in book.centre.nodes for _ in range(group.num_nodes)]
-    book.devices = Devices(counts)
+    book.devices = Devices(accelerators_in(book.centre))
     book.down = {name: why for name, why in book.down.items() if name in book.node_index}
     book.drained = {name: why for name, why in book.drained.items() if name in book.node_index}
     _carry_over(book, before, entry.time_s - book.epoch_s)

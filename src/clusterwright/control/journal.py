@@ -8,7 +8,7 @@ older writer's next append is refused.
 import hashlib
 import json
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -25,6 +25,8 @@ _ENTRIES = sa.table(
     "entries",
     *(sa.column(name) for name in ("seq", "time_s", "kind", "job", "node", "body", "who", "chain")),
 )
+_PICTURES = sa.table("pictures", *map(sa.column, ("seq", "time_s", "form", "body", "digest")))
+_JOBS = sa.table("snapshot_jobs", *map(sa.column, ("job", "body", "digest")))
 _TERM = sa.table("term", sa.column("one"), sa.column("number"))
 _COLUMNS = tuple(_ENTRIES.c)
 
@@ -74,9 +76,12 @@ class Journal:
                 last = connection.execute(
                     sa.select(*_COLUMNS).order_by(_ENTRIES.c.seq.desc()).limit(2)
                 ).all()
+                kept = connection.execute(sa.select(_PICTURES.c.seq)).scalar()
         except sa.exc.DBAPIError as error:
             msg = f"the journal {self.url_shown} cannot be opened: {_cause(error)}"
             raise JournalBroken(msg) from error
+        self.kept_seq = int(kept or 0)
+        """Number of the last entry in the snapshot; 0 where there is none that counts."""
         self.seq = last[0].seq if last else 0
         self._chain = last[0].chain if last else ""
         self.last_s = last[0].time_s if last else 0.0
@@ -111,12 +116,7 @@ class Journal:
         try:
             with self._engine.begin() as connection:
                 # The row of the term is locked until the end, so that two writers cannot cross.
-                mine = connection.execute(
-                    sa.update(_TERM).where(_TERM.c.number == self.term).values(number=self.term)
-                )
-                if mine.rowcount != 1:
-                    msg = f"another process has opened the journal {self.url_shown}; this one stops"
-                    raise Conflict(msg)
+                self._claim(connection)
                 connection.execute(sa.insert(_ENTRIES), rows)
         except sa.exc.DBAPIError as error:
             msg = f"the journal {self.url_shown} cannot be written: {_cause(error)}"
@@ -134,7 +134,10 @@ class Journal:
         JournalBroken
             At the first entry that is torn, altered or missing.
         """
-        chain = self._chain_at(after) if not job else ""
+        chain = ""
+        if not job:
+            with self._engine.connect() as connection:
+                chain = self._chain_at(after, connection)
         last, given = after, 0
         while True:
             query = sa.select(*_COLUMNS).where(_ENTRIES.c.seq > last).order_by(_ENTRIES.c.seq)
@@ -179,6 +182,83 @@ class Journal:
             msg = f"the journal {self.url_shown} is damaged: {_cause(error)}"
             raise JournalBroken(msg) from error
 
+    def keep(
+        self,
+        seq: int,
+        time_s: float,
+        form: str,
+        body: str,
+        jobs: Iterable[tuple[str, str]],
+        *,
+        anew: bool,
+    ) -> None:
+        """Write a snapshot down in the place of the one before.
+
+        Parameters
+        ----------
+        seq, time_s
+            The last entry in it.
+        form
+            The code that made it.
+        body
+            What it says of everything but jobs.
+        jobs
+            Name and text of each job that has changed since the last one.
+        anew
+            Whether these are all jobs there are.
+
+        Raises
+        ------
+        JournalUnwritable
+            If it cannot be written.
+        Conflict
+            If another process has opened the journal since.
+        """
+        rows = [{"job": job, "body": text, "digest": _short(job, text)} for job, text in jobs]
+        try:
+            with self._engine.begin() as connection:
+                self._claim(connection)
+                chain = self._chain_at(seq, connection)
+                head = {"seq": seq, "time_s": time_s, "form": form, "body": body}
+                digest = _short(chain, *map(str, head.values()))
+                connection.execute(sa.delete(_PICTURES))
+                connection.execute(sa.insert(_PICTURES), {**head, "digest": digest})
+                old = sa.delete(_JOBS)
+                if anew:
+                    connection.execute(old)
+                elif rows:
+                    connection.execute(
+                        old.where(_JOBS.c.job == sa.bindparam("name")),
+                        [{"name": row["job"]} for row in rows],
+                    )
+                if rows:
+                    connection.execute(sa.insert(_JOBS), rows)
+        except sa.exc.DBAPIError as error:
+            msg = f"no snapshot can be written into {self.url_shown}: {_cause(error)}"
+            raise JournalUnwritable(msg) from error
+        self.kept_seq = seq
+
+    def kept(self, form: str) -> tuple[int, float, str, list[tuple[str, str]]] | None:
+        """Return the snapshot: last entry, its time, text, and name and text of each job.
+
+        None where there is none of that form, or it is damaged.
+
+        Raises
+        ------
+        JournalBroken
+            If its last entry is missing, or is no more what it was.
+        """
+        with self._engine.connect() as connection:
+            head = connection.execute(sa.select(*_PICTURES.c)).first()
+            if head is None or head.form != form:
+                return None
+            chain = self._chain_at(head.seq, connection)
+            digest = _short(chain, str(head.seq), str(head.time_s), head.form, head.body)
+            rows = connection.execute(sa.select(*_JOBS.c)).all()
+        if digest != head.digest or any(one.digest != _short(one.job, one.body) for one in rows):
+            return None
+        return int(head.seq), float(head.time_s), head.body, [(one.job, one.body) for one in rows]
+
     def backup(self, path: Path) -> int:
         """Copy the journal into a new SQLite file, and return how many entries it has.
 
@@ -209,12 +289,20 @@ class Journal:
         """Let go of the database."""
         self.close()
 
-    def _chain_at(self, seq: int) -> str:
+    def _claim(self, connection: sa.Connection) -> None:
+        """Lock the row of the term, which shows that this process is the writer still."""
+        mine = connection.execute(
+            sa.update(_TERM).where(_TERM.c.number == self.term).values(number=self.term)
+        )
+        if mine.rowcount != 1:
+            msg = f"another process has opened the journal {self.url_shown}; this one stops"
+            raise Conflict(msg)
+
+    def _chain_at(self, seq: int, connection: sa.Connection) -> str:
         if not seq:
             return ""
         query = sa.select(_ENTRIES.c.chain).where(_ENTRIES.c.seq == seq)
-        with self._engine.connect() as connection:
-            found = connection.execute(query).scalar()
+        found = connection.execute(query).scalar()
         if found is None:
             msg = f"entry {seq} of the journal {self.url_shown} is missing"
             raise JournalBroken(msg)
@@ -292,6 +380,10 @@ def _digest(before: str, entry: Entry, body: str) -> str:
     parts = (before, entry.seq, entry.time_s.hex(), entry.kind, entry.job, entry.node, body)
     text = json.dumps((*parts, entry.who), separators=(",", ":"))
     return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+
+
+def _short(*texts: str) -> str:
+    return hashlib.blake2b(json.dumps(texts).encode(), digest_size=16).hexdigest()
 
 
 def _cause(error: sa.exc.DBAPIError) -> str:

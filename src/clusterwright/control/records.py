@@ -141,6 +141,8 @@ class Record:
     """Id of the array that it is a task of; empty for none."""
     task: int | None = None
     """Its number in the array."""
+    key: tuple[str, str] | None = None
+    """Idempotency key that it was submitted with, and digest of what was submitted."""
     retries: int = 0
     """Times that it was queued again after a bad end."""
     attempts: list[AttemptRecord] = field(default_factory=list)

@@ -18,9 +18,9 @@ from pathlib import Path
 
 import uvicorn
 
-from clusterwright.control import auth, fold, orders
+from clusterwright.control import auth, orders, snapshots
 from clusterwright.control.api import create_app
-from clusterwright.control.conductor import Conductor
+from clusterwright.control.conductor import SNAPSHOT_EVERY, Conductor
 from clusterwright.control.filled import filled
 from clusterwright.control.journal import Journal
 from clusterwright.engines import Engine, NodeSeen
@@ -48,6 +48,8 @@ class Serving:
     """TLS certificate; absent, it speaks plain HTTP."""
     key: Path | None = None
     """Key of the certificate."""
+    snapshot_every: int = SNAPSHOT_EVERY
+    """Entries of the journal after which a snapshot is written."""
     open_metrics: bool = False
     """Whether `/metrics` needs no token."""
     open_to_all: bool = False
@@ -95,10 +97,12 @@ def serve(serving: Serving, centre: Centre | None) -> None:
     state.mkdir(mode=0o700, parents=True, exist_ok=True)
     with alone(state), Journal(serving.journal or str(state / "journal.sqlite")) as journal:
         _only_mine(state)
-        book = fold.book_of(journal.entries())
+        book = snapshots.book_of(journal)
         wanted = centre or (book.centre if book.seq else Centre())
         engine = engine_of(wanted, state / "engine")
-        conductor = Conductor(journal, engine, state / "work", book=book)
+        conductor = Conductor(
+            journal, engine, state / "work", book=book, snapshot_every=serving.snapshot_every
+        )
         engine.open()
         try:
             # Before the start, so that nothing is decided on a centre that is no more.

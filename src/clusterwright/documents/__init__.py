@@ -8,7 +8,13 @@ base units. This room knows no noun; it knows how nouns are written.
 from clusterwright.documents.describe import FieldInfo, fields, schema
 from clusterwright.documents.kinds import API_VERSION, TaggedByKey, WholeKey, kind
 from clusterwright.documents.places import Places
-from clusterwright.documents.reading import read, read_part, read_value, read_with_places
+from clusterwright.documents.reading import (
+    read,
+    read_part,
+    read_plain,
+    read_value,
+    read_with_places,
+)
 from clusterwright.documents.writing import as_dict, dump, plain
 from clusterwright.documents.yaml12 import parse_yaml
 
@@ -26,6 +32,7 @@ __all__ = [
     "plain",
     "read",
     "read_part",
+    "read_plain",
     "read_value",
     "read_with_places",
     "schema",

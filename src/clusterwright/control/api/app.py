@@ -70,6 +70,7 @@ def create_app(conductor: Conductor | None, *, open_metrics: bool = False) -> Fa
             "engine": conductor.book.reach or ("ok" if conductor.seen else "not seen yet"),
         }
         ready = all(part == "ok" for part in parts.values()) and not conductor.stopped
+        parts["history"] = conductor.proof.damage or "ok"  # it can take work all the same
         status = HTTPStatus.OK if ready else HTTPStatus.SERVICE_UNAVAILABLE
         return JSONResponse({"status": "ok" if ready else "not ready", **parts}, int(status))
 

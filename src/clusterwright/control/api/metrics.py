@@ -53,9 +53,13 @@ class _Centre(Collector):
             found = [*_jobs(book), *_nodes(book), *_queues(book)]
             found += _money(book, conductor.clock.now_s())
         found += conductor.turns.collect()
+        damaged = GaugeMetricFamily(
+            "clusterwright_journal_damaged", "Whether an old entry of the journal is damaged."
+        )
+        damaged.add_metric([], bool(conductor.proof.damage))
         info = InfoMetricFamily("clusterwright_build", "What this server is.")
         info.add_metric([], {"version": __version__})
-        return [*found, info]
+        return [*found, damaged, info]
 
 
 def _health(book: Book) -> Iterable[Metric]:
