@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 from tests.control.drive import Drive
@@ -10,6 +11,7 @@ from tests.control.world import centre, job
 
 from clusterwright import documents
 from clusterwright.cli.what_if import changed as with_changes
+from clusterwright.client import Client, Context
 from clusterwright.control import foretell, what_if
 from clusterwright.control.replay import replay
 from clusterwright.errors import InvalidInput, UnknownName, UsageError
@@ -263,3 +265,49 @@ def test_fair_shares_outlive_a_change_of_the_centre(half_life_s):
     drive.end(running, after_s=HOUR_S)
     assert drive.book.state.running.keys() == {drive.book.jobs[waiting[first]].index}
     assert replay(drive.entries).difference is None
+
+
+def test_a_change_of_a_centre_that_others_have_changed_overwrites_nothing(plane):  # noqa: F811 - the fixture
+    admin = plane.client()
+    seen = admin.get("/api/v1/centre")
+    mine, theirs = (json.loads(seen.text) for _ in range(2))
+    theirs["time_limit"], mine["time_limit"] = "3 hours", "5 hours"
+    tag = {"If-Match": seen.headers["ETag"]}
+    changed = admin.request("PUT", "/api/v1/centre", json=theirs, headers=tag)
+    assert changed.status_code == 200, changed.text
+    late = admin.request("PUT", "/api/v1/centre", json=mine, headers=tag)
+    assert late.status_code == 412
+    assert "has changed since" in late.json()["detail"]
+    now = admin.get("/api/v1/centre")
+    assert now.headers["ETag"] == changed.headers["ETag"] != seen.headers["ETag"]
+    assert now.json() == changed.json()
+
+
+def test_the_client_changes_what_the_centre_has_become(plane):  # noqa: F811 - the fixture
+    client = _client(plane)
+    seen = []
+
+    def change(now):
+        if not seen:  # somebody is faster
+            other = replace(now, time_limit_s=3 * HOUR_S)
+            assert _client(plane).change_centre(lambda _: other)
+        seen.append(now.time_limit_s)
+        return replace(now, queues=(*now.queues, Quota(queue="new")))
+
+    client.change_centre(change)
+    after = client.centre()
+    assert seen[1:] == [3 * HOUR_S]
+    assert after.time_limit_s == 3 * HOUR_S
+    assert [one.queue for one in after.queues] == ["default", "new"]
+
+
+def _client(served):
+    """Return the Python client, with its requests going to the application in this process."""
+    found = Client(Context(name="test", url="http://127.0.0.1", token=served.tokens["admin"]))
+    through = served.client()
+    found._http = SimpleNamespace(
+        request=lambda method, path, **more: through.request(
+            method, f"/api/v1{path}", json=more.get("json"), headers=more.get("headers")
+        )
+    )
+    return found

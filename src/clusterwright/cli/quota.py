@@ -60,7 +60,7 @@ def quota(
         return what_if.tell(changes, context=context, common=common)
     with client.connect(context) as centre:
         if changes:
-            centre.change_centre(what_if.changed(centre.centre(), changes))
+            centre.change_centre(lambda now: what_if.changed(now, changes))
         queues = centre.queues()
     rows = [_row(one) for one in queues if queue in (None, one["name"])]
     if not rows and queue is not None:

@@ -3,7 +3,8 @@
 import contextlib
 import json
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from http import HTTPStatus
 from typing import Any, Literal, Self
 from urllib.parse import quote
 
@@ -19,6 +20,7 @@ Plain = dict[str, Any]  # the API's JSON
 _FINAL = {"COMPLETED", "FAILED", "CANCELLED", "TIMEOUT", "NODE_FAIL"}
 _FORETELL_S = 120.0  # a forecast plays on for a while where thousands wait
 _WHAT_IF_S = 600.0  # two centres are played on for weeks
+_MOST_TURNS = 5  # at a change that others cross
 _EXITS = {
     400: ExitCode.USAGE,
     401: ExitCode.TARGET,
@@ -192,9 +194,31 @@ class Client:
         """Return the centre as it was declared."""
         return documents.read_value(self._ask("GET", "/centre"), Centre, file=self._url)
 
-    def change_centre(self, centre: Centre) -> Plain:
-        """Change queues, policy, nodes or rates."""
-        return self._ask("PUT", "/centre", json=documents.as_dict(centre))
+    def change_centre(self, change: Callable[[Centre], Centre]) -> Plain:
+        """Change queues, policy, nodes or rates, and return the centre as it is then.
+
+        Parameters
+        ----------
+        change
+            Makes the wanted centre of the present one. Where somebody else changes the centre in
+            between, it is asked once more about what that has become; nothing is overwritten.
+
+        Raises
+        ------
+        Refused
+            If the centre takes no such change, or changes all the time.
+        """
+        for _ in range(_MOST_TURNS):
+            answer = self._send("GET", "/centre")
+            wanted = change(documents.read_value(answer.json(), Centre, file=self._url))
+            headers = {"If-Match": answer.headers["ETag"]}
+            try:
+                return self._ask("PUT", "/centre", json=documents.as_dict(wanted), headers=headers)
+            except Refused as error:
+                if error.status != HTTPStatus.PRECONDITION_FAILED:
+                    raise
+                refused = error
+        raise refused
 
     def what_if(self, centre: Centre, *, days: float | None = None) -> Plain:
         """Return how long jobs wait in the centre as it is, and in a changed one, by queue."""

@@ -1,12 +1,13 @@
 """What every route needs: the conductor, who asks, and the bodies that documents come in."""
 
 import asyncio
+import hashlib
 import json
 import time
 from collections.abc import Callable, Sequence
 from typing import Annotated, Any, TypeVar
 
-from fastapi import Depends, Request
+from fastapi import Depends, Header, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from clusterwright import documents
@@ -17,9 +18,11 @@ from clusterwright.control.book import Book
 from clusterwright.control.conductor import Conductor, Order, View
 from clusterwright.control.records import Record
 from clusterwright.errors import Fault, InvalidInput
+from clusterwright.model.centre import Centre
 
 T = TypeVar("T")
 R = TypeVar("R")
+IfMatch = Annotated[str | None, Header(description="ETag that the change is meant for.")]
 MOST_BYTES = 1_000_000
 """Longest body that is read."""
 
@@ -91,22 +94,28 @@ def records_of(book: Book, caller: Caller, job: str) -> list[Record]:
     return found
 
 
-def unchanged(record: Record, if_match: str | None) -> None:
+def unchanged(what: str, tag: str, if_match: str | None) -> None:
     """Refuse a change of something that is not as the caller last saw it.
 
     Raises
     ------
     Changed
-        If the tag given is not that of the job.
+        If the tag given is not its tag now.
     """
-    if if_match is not None and if_match.strip() not in ("*", etag(record)):
-        msg = f"job {record.job_id} has changed since: look again, then decide again"
+    if if_match is not None and if_match.strip() not in ("*", tag):
+        msg = f"{what} has changed since: look again, then decide again"
         raise Changed(msg)
 
 
 def etag(record: Record) -> str:
     """Return the tag of a job as it stands."""
     return f'"{record.seq}"'
+
+
+def centre_etag(centre: Centre) -> str:
+    """Return the tag of a centre as it is declared."""
+    text = json.dumps(documents.plain(centre), sort_keys=True)
+    return f'"{hashlib.blake2b(text.encode(), digest_size=12).hexdigest()}"'
 
 
 async def document(request: Request, noun: type[T]) -> T:

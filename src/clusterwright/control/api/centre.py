@@ -122,26 +122,34 @@ async def queues(conductor: TheConductor, _: TheCaller) -> dict[str, Any]:
 
 
 @router.get("/centre")
-async def centre(conductor: TheConductor, _: TheCaller) -> dict[str, Any]:
+async def centre(conductor: TheConductor, _: TheCaller) -> Response:
     """Show the centre as it was declared."""
     with conductor.reading() as book:
-        return documents.as_dict(book.centre)
+        return _declared(book.centre)
 
 
 @router.put("/centre", openapi_extra=_body({"$ref": "#/components/schemas/Centre"}))
 async def change_centre(
-    request: Request, conductor: TheConductor, caller: TheCaller
-) -> dict[str, Any]:
+    request: Request,
+    conductor: TheConductor,
+    caller: TheCaller,
+    if_match: access.IfMatch = None,
+) -> Response:
     """Change queues, policy, nodes or rates while jobs wait and run."""
     caller.need("admin")
     wanted = await asyncio.to_thread(filled, await access.document(request, Centre))
-    await asyncio.wrap_future(
-        conductor.ask_later(
-            lambda book, now_s: orders.change_centre(book, wanted, now_s, caller.name)
-        )
-    )
+
+    def order(book: Book, now_s: float) -> Sequence[Entry]:
+        access.unchanged("the centre", access.centre_etag(book.centre), if_match)
+        return orders.change_centre(book, wanted, now_s, caller.name)
+
+    await asyncio.wrap_future(conductor.ask_later(order))
     with conductor.reading() as book:
-        return documents.as_dict(book.centre)
+        return _declared(book.centre)
+
+
+def _declared(centre: Centre) -> Response:
+    return JSONResponse(documents.as_dict(centre), headers={"ETag": access.centre_etag(centre)})
 
 
 @router.post("/centre/what-if", openapi_extra=_body({"$ref": "#/components/schemas/Centre"}))

@@ -42,7 +42,6 @@ _WHY = {
     }
 }
 JobId = Annotated[str, "id of a job, or of an array"]
-IfMatch = Annotated[str | None, Header(description="ETag that the change is meant for.")]
 
 
 @router.post(
@@ -168,7 +167,7 @@ async def change(
     request: Request,
     conductor: TheConductor,
     caller: TheCaller,
-    if_match: IfMatch = None,
+    if_match: access.IfMatch = None,
 ) -> Response:
     """Change the priority of a job that is not through; above 0 takes an operator."""
     body = access.only(await access.json_object(request), "priority")
@@ -189,7 +188,7 @@ async def cancel(
     request: Request,
     conductor: TheConductor,
     caller: TheCaller,
-    if_match: IfMatch = None,
+    if_match: access.IfMatch = None,
 ) -> Response:
     """Take a job back, or every task of an array that is not through."""
     why = await access.reason(request)
@@ -208,7 +207,7 @@ async def hold(
     request: Request,
     conductor: TheConductor,
     caller: TheCaller,
-    if_match: IfMatch = None,
+    if_match: access.IfMatch = None,
 ) -> Response:
     """Hold a job that waits; what an operator holds only an operator releases."""
     await access.reason(request)
@@ -227,7 +226,7 @@ async def release(
     request: Request,
     conductor: TheConductor,
     caller: TheCaller,
-    if_match: IfMatch = None,
+    if_match: access.IfMatch = None,
 ) -> Response:
     """Let a held job go on waiting."""
     await access.reason(request)
@@ -246,7 +245,7 @@ async def requeue(
     request: Request,
     conductor: TheConductor,
     caller: TheCaller,
-    if_match: IfMatch = None,
+    if_match: access.IfMatch = None,
 ) -> Response:
     """Stop a running job after its warning, and queue it again."""
     await access.reason(request)
@@ -265,7 +264,7 @@ async def renew(
     request: Request,
     conductor: TheConductor,
     caller: TheCaller,
-    if_match: IfMatch = None,
+    if_match: access.IfMatch = None,
 ) -> Response:
     """Let the lease of a running session begin anew."""
     await access.reason(request)
@@ -363,7 +362,7 @@ async def _change(
 
     def checked(book: Book, now_s: float) -> Sequence[Entry]:
         record = access.records_of(book, caller, job)[0]
-        access.unchanged(record, if_match)
+        access.unchanged(f"job {record.job_id}", access.etag(record), if_match)
         return order(book, now_s)
 
     found: Response = await access.asked(
