@@ -7,7 +7,7 @@ from tests.plan.conftest import the_catalog
 
 from clusterwright.model.cluster import Cluster, NodeGroup
 from clusterwright.model.job import QUANTA, Job
-from clusterwright.twin import Setting, Speeds, fastest_first, relative_speeds, run
+from clusterwright.twin import Setting, Speeds, fastest_first, rooflines, run, speeds_on
 from clusterwright.twin.speed import Gang
 
 ALIKE = Cluster(
@@ -97,9 +97,7 @@ def test_a_job_of_a_trace_pays_for_each_level_too_many(nodes, gpus, levels):
 
 def test_slower_accelerators_take_longer_and_are_tried_last():
     models = ("V100-SXM2-32GB", "H100-SXM5-80GB")
-    by_model = relative_speeds(models, the_catalog())
-    assert by_model["H100-SXM5-80GB"] == 1.0
-    assert 0.1 < by_model["V100-SXM2-32GB"] < 0.5
+    bounds = rooflines(models, the_catalog())
     groups = tuple(
         NodeGroup(queue="q", num_nodes=1, gpus_per_node=8, gpu_model=model) for model in models
     )
@@ -108,8 +106,12 @@ def test_slower_accelerators_take_longer_and_are_tried_last():
         Job(job_id=f"j{n}", queue="q", submit_s=float(n), duration_s=100.0, num_gpus_ratio=8.0)
         for n in range(2)
     )
-    speeds = Speeds(by_model=by_model)
-    jobs = fastest_first(jobs, by_model)
+    by_model = speeds_on(jobs[0], bounds)
+    assert list(by_model) == ["H100-SXM5-80GB", "V100-SXM2-32GB"]
+    assert by_model["H100-SXM5-80GB"] == 1.0
+    assert 0.1 < by_model["V100-SXM2-32GB"] < 0.5
+    speeds = Speeds(rooflines=bounds)
+    jobs = fastest_first(jobs, bounds)
     outcome = run(cluster, jobs, Setting(), rate=speeds.on(cluster))
     first, second = outcome.records
     assert first.end_s == pytest.approx(100.0)

@@ -1,5 +1,6 @@
 """The options of `simulate` for what is physical: spares, lemons, speed by place, staging."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Annotated, Literal
 
@@ -11,7 +12,7 @@ from clusterwright.errors import UsageError
 from clusterwright.model.cluster import Cluster
 from clusterwright.model.design import Design
 from clusterwright.model.job import Job
-from clusterwright.twin import Setting, Speeds
+from clusterwright.twin import Matching, Setting, Speeds
 from clusterwright.units import Fraction, Seconds
 
 
@@ -32,6 +33,9 @@ class Physics:
     model_speeds: Annotated[bool, Parameter(name="--model-speeds", negative=())] = False
     """Jobs run faster on faster accelerators and try them first; durations are those on the
     fastest that a job may use."""
+    matching: Annotated[Literal["fastest", "best"], Parameter(name="--matching")] = "fastest"
+    """With --model-speeds, which accelerators jobs try: fastest, the faster ones first; best, what
+    each makes best use of beside the others, and on busy nodes no other (column memory_bound)."""
     staging: Annotated[Literal["none", "ahead", "at-start"], Parameter(name="--staging")] = "none"
     """How a design's campaigns get their data from lake to hot tier: ahead while they wait,
     at-start on nodes that wait for them, or none: they are there."""
@@ -81,7 +85,14 @@ class Physics:
         return replace(setting, staging=way)
 
     def speeds(
-        self, cluster: Cluster, jobs: tuple[Job, ...], catalog: Catalog, design: Design | None
+        self,
+        cluster: Cluster,
+        jobs: tuple[Job, ...],
+        catalog: Catalog,
+        design: Design | None,
+        *,
+        pooled: bool,
+        say: Callable[[str], None],
     ) -> tuple[Speeds, tuple[Job, ...]]:
         """Return what speeds depend on, and the jobs with the accelerators that they try first.
 
@@ -96,10 +107,30 @@ class Physics:
             speeds = replace(speeds, spread_penalty_fraction=share)
         if self.model_speeds:
             models = [group.gpu_model for group in cluster.groups if group.gpus_per_node]
-            by_model = twin.relative_speeds(models, catalog)
-            speeds = replace(speeds, by_model=by_model)
-            jobs = twin.fastest_first(jobs, by_model)
+            bounds = twin.rooflines(models, catalog)
+            speeds = replace(speeds, rooflines=bounds)
+            if self.matching == "best":
+                found = twin.matched(cluster, jobs, bounds, pooled=pooled)
+                _tell(found, say)
+                return replace(speeds, usable=found.usable), found.jobs
+            jobs = twin.fastest_first(jobs, bounds)
+        elif self.matching != "fastest":
+            msg = (
+                f"--matching {self.matching}: all accelerators count as equal. Add --model-speeds."
+            )
+            raise UsageError(msg)
         return speeds, jobs
+
+
+def _tell(found: Matching, say: Callable[[str], None]) -> None:
+    """Say what the accelerators of each pool are worth, and how many jobs are held to some."""
+    for name, pool in found.pools.items():
+        least = min(pool.price_ratio.values())
+        worth = ", ".join(
+            f"{model} {(1 + price) / (1 + least):.2f}" for model, price in pool.price_ratio.items()
+        )
+        say(f"{name}: load {pool.load_ratio:.2f} at the best match; an hour is worth {worth}")
+    say(f"{found.num_held:,} of {len(found.jobs):,} jobs are held to some of the accelerators")
 
 
 def _share(option: str, text: str) -> float:

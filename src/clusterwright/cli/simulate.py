@@ -182,7 +182,9 @@ def simulate(
             saving = given.Saving(checkpoint_every, checkpoint_cost, restart_cost)
             saves = given.checkpoints(saving, parts)
             jobs = tuple(saves.on(job) for job in jobs)
-        speeds, jobs = physics.speeds(cluster, jobs, parts, None)
+        speeds, jobs = physics.speeds(
+            cluster, jobs, parts, None, pooled=setting.pooled, say=progress.say
+        )
         if when is not None:
             emit(waits.answer(cluster, jobs, setting, speeds, when, progress), common)
             return ExitCode.OK
@@ -259,7 +261,9 @@ def run_design(
     cluster = limits.cluster(physics.cluster(twin.cluster_of(design, parts)), power)
     if physics.spares is not None:
         given.refuse_too_large(jobs, cluster, keep=True, shared=setting.pooled)
-    speeds, jobs = physics.speeds(cluster, jobs, parts, design)
+    speeds, jobs = physics.speeds(
+        cluster, jobs, parts, design, pooled=setting.pooled, say=progress.say
+    )
     return _timed(design.name, cluster, jobs, setting, power, progress, speeds, dropped=0)
 
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal
 
-from clusterwright.units import Bytes, Ratio, Seconds
+from clusterwright.units import Bytes, Fraction, Ratio, Seconds
 
 QUANTA = 7000
 """Parts of an accelerator that shares are counted in: sevenths and thousandths are whole."""
@@ -89,6 +89,9 @@ class Job:
     """Host memory in all; 0 when it does not say."""
     gpu_models: tuple[str, ...] = ()
     """Accelerators that it may run on; empty for any."""
+    memory_bound_fraction: Fraction | None = None
+    """Part of its time, on the fastest accelerator that it may run on, that waits for memory; the
+    rest waits for arithmetic. Absent when unknown."""
     priority: int = 0
     """Higher goes first."""
     estimate_s: Seconds | None = None

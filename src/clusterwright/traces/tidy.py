@@ -75,6 +75,14 @@ def _known_time(text: str) -> float:
     return value
 
 
+def _known_part(text: str) -> float:
+    value = number_of(text)
+    if value is None or not 0 <= value <= 1:
+        msg = f"{text!r} is no part between 0 and 1"
+        raise ValueError(msg)
+    return value
+
+
 def _known_size(text: str) -> float:
     value = number_of(text)
     if value is None or value <= 0:
@@ -139,6 +147,12 @@ COLUMNS = (
         field="deadline_s",
         read=_known_time,
         meaning="when it should be through, in seconds from the start of the trace; empty for none",
+    ),
+    Column(
+        name="memory_bound",
+        field="memory_bound_fraction",
+        read=_known_part,
+        meaning="part of its time, from 0 to 1, that waits for the memory of its accelerators",
     ),
 )
 """Every column, in the order in which they are written."""

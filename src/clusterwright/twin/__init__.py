@@ -15,10 +15,18 @@ from clusterwright.twin.forecast import (
 )
 from clusterwright.twin.hourly import series
 from clusterwright.twin.kernel import Outcome, Setting, describe_policies, run
+from clusterwright.twin.matching import Matching, matched
 from clusterwright.twin.recording import Recording, record
 from clusterwright.twin.recording import read as read_recording
 from clusterwright.twin.recording import to_bytes as recording_bytes
-from clusterwright.twin.speed import Speeds, fastest_first, of_design, relative_speeds
+from clusterwright.twin.speed import (
+    Roofline,
+    Speeds,
+    fastest_first,
+    of_design,
+    rooflines,
+    speeds_on,
+)
 from clusterwright.twin.staging import Staging
 from clusterwright.twin.summary import summarise
 
@@ -30,9 +38,11 @@ __all__ = [
     "JobStart",
     "Lemons",
     "Luck",
+    "Matching",
     "Outcome",
     "Power",
     "Recording",
+    "Roofline",
     "Setting",
     "Speeds",
     "Staging",
@@ -45,14 +55,16 @@ __all__ = [
     "futures",
     "jobs_of",
     "knows_run_times",
+    "matched",
     "of_design",
     "power_of",
     "read_recording",
     "record",
     "recording_bytes",
-    "relative_speeds",
+    "rooflines",
     "run",
     "series",
+    "speeds_on",
     "staging_of",
     "summarise",
 ]

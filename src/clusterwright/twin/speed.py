@@ -21,7 +21,7 @@ from clusterwright.model.job import QUANTA, Job
 from clusterwright.sched.nodes import Placed
 from clusterwright.sched.state import Rate
 from clusterwright.twin.places import Places
-from clusterwright.units import Bytes, BytesPerSecond, Fraction, Ratio, Seconds
+from clusterwright.units import Bytes, BytesPerSecond, FlopPerSecond, Fraction, Ratio, Seconds
 
 _INSIDE = {"tensor-parallel messages": "tp", "context-parallel messages": "cp"}
 _OUTSIDE = ("expert messages", "stage messages", "gradient messages", "hidden messages")
@@ -85,13 +85,30 @@ class Gang:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Roofline:
+    """What bounds the work of an accelerator."""
+
+    peak_flop_per_s: FlopPerSecond
+    """Its arithmetic, dense and in 16 bits."""
+    memory_bytes_per_s: BytesPerSecond
+    """Its memory."""
+
+    @property
+    def mean(self) -> float:
+        """Return the geometric mean of the two, which has no unit of its own."""
+        return math.sqrt(self.peak_flop_per_s * self.memory_bytes_per_s)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Speeds:
     """What a run's job speeds depend on."""
 
     gangs: Mapping[str, Gang] = field(default_factory=dict)
     """Training gangs by the user of their jobs, which is the workload's name."""
-    by_model: Mapping[str, float] = field(default_factory=dict)
-    """Speed by accelerator, of any scale; empty when all count as equal."""
+    rooflines: Mapping[str, Roofline] = field(default_factory=dict)
+    """What accelerators can do; empty when all count as equal."""
+    usable: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Accelerators that a job may use, by job, where it is held to some of them."""
     spread_penalty_fraction: Fraction = 0.0
     """What a gang that is none of `gangs` loses for each level on which it spreads."""
 
@@ -111,31 +128,62 @@ def of_design(design: Design, catalog: Catalog) -> Speeds:
     return Speeds(gangs={one.workload: _gang(one, design, catalog) for one in chosen})
 
 
-def relative_speeds(models: Iterable[str], catalog: Catalog) -> dict[str, float]:
-    """Return speeds of accelerators over the fastest: the mean of their two rooflines.
-
-    The geometric mean of dense 16-bit peak and memory speed, for jobs of which nothing else is
-    known; work that one of the two bounds differs by as much as the two ratios do.
+def rooflines(models: Iterable[str], catalog: Catalog) -> dict[str, Roofline]:
+    """Return the bounds of accelerators, by dense 16-bit peak and memory bandwidth.
 
     Raises
     ------
     UnknownName
         If an accelerator is not in the catalogue.
     """
+    parts = {name: catalog.accelerator(name) for name in dict.fromkeys(models)}
+    return {
+        name: Roofline(
+            peak_flop_per_s=peak_flop_per_s(part, "bf16"),
+            memory_bytes_per_s=part.memory_speed_bytes_per_s,
+        )
+        for name, part in parts.items()
+    }
+
+
+def speeds_on(job: Job, bounds: Mapping[str, Roofline]) -> dict[str, float]:
+    """Return the predicted speed of a job on each accelerator that it may use, the fastest first.
+
+    On the fastest it is 1. Where its memory-bound part is known (on the one with the highest
+    geometric mean of arithmetic and memory) each part takes as long as its bound says; of another
+    job nothing is known, and its speed goes with the geometric mean of the two.
+
+    Parameters
+    ----------
+    job
+        The job.
+    bounds
+        What accelerators can do.
+    """
+    usable = [name for name in bounds if not job.gpu_models or name in job.gpu_models]
+    if not usable:
+        return {}
+    best = bounds[max(usable, key=lambda name: bounds[name].mean)]
+    waits = job.memory_bound_fraction
     found = {}
-    for name in dict.fromkeys(models):
-        part = catalog.accelerator(name)
-        peak = peak_flop_per_s(part, "bf16")
-        found[name] = math.sqrt(peak * part.memory_speed_bytes_per_s)
-    fastest = max(found.values(), default=1.0)
-    return {name: speed / fastest for name, speed in found.items()}
+    for name in usable:
+        one = bounds[name]
+        if waits is None:
+            found[name] = one.mean / best.mean
+            continue
+        memory_s = waits * best.memory_bytes_per_s / one.memory_bytes_per_s
+        arithmetic_s = (1 - waits) * best.peak_flop_per_s / one.peak_flop_per_s
+        found[name] = 1 / (memory_s + arithmetic_s)
+    top = max(found.values())
+    return {
+        name: found[name] / top for name in sorted(found, key=lambda name: (-found[name], name))
+    }
 
 
-def fastest_first(jobs: Sequence[Job], by_model: Mapping[str, float]) -> tuple[Job, ...]:
+def fastest_first(jobs: Sequence[Job], bounds: Mapping[str, Roofline]) -> tuple[Job, ...]:
     """Return jobs that try faster accelerators first, of those that they may run on."""
-    every = tuple(sorted(by_model, key=lambda name: -by_model[name]))
     return tuple(
-        replace(job, gpu_models=tuple(m for m in every if m in (job.gpu_models or by_model)))
+        replace(job, gpu_models=tuple(speeds_on(job, bounds)) or job.gpu_models)
         if job.num_gpus_ratio
         else job
         for job in jobs
@@ -157,12 +205,13 @@ class _Rates:
         self._jobs = jobs
         self._kept: dict[tuple[str, int, int, bool], float] = {}
         models = {group.gpu_model for group in cluster.groups}
-        self._fastest = max((speeds.by_model.get(model, 1.0) for model in models), default=1.0)
+        self._bounds = {name: one for name, one in speeds.rooflines.items() if name in models}
+        self._on_models: dict[tuple[tuple[str, ...], float | None], dict[str, float]] = {}
 
     def rate(self, index: int, placed: Placed) -> float:
         """Return the speed of a job on its nodes, 1 where it stands best."""
         job = self._jobs[index]
-        speed = self._of_model(job, placed) if self._speeds.by_model else 1.0
+        speed = self._of_model(job, placed) if self._bounds else 1.0
         gang = self._speeds.gangs.get(job.user)
         if gang is not None:
             return speed * self._of_gang(gang, job, placed)
@@ -172,10 +221,13 @@ class _Rates:
         return speed
 
     def _of_model(self, job: Job, placed: Placed) -> float:
-        by_model = self._speeds.by_model
-        best = max((by_model.get(m, 1.0) for m in job.gpu_models), default=self._fastest)
+        key = (self._speeds.usable.get(job.job_id, job.gpu_models), job.memory_bound_fraction)
+        speeds = self._on_models.get(key)
+        if speeds is None:
+            whole = replace(job, gpu_models=key[0])
+            speeds = self._on_models[key] = speeds_on(whole, self._bounds)
         here = {self._groups[self._group[node]].gpu_model for node, _ in placed}
-        return min(by_model.get(model, 1.0) for model in here) / best
+        return min(speeds.get(model, 1.0) for model in here)
 
     def _of_gang(self, gang: Gang, job: Job, placed: Placed) -> float:
         levels, fewest = self._levels(placed), self._fewest(placed)
