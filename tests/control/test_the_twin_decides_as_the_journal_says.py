@@ -20,6 +20,7 @@ from clusterwright.errors import Conflict
 from clusterwright.model.cluster import Cluster, NodeGroup
 from clusterwright.model.event import Event, EventKind
 from clusterwright.model.job import Job
+from clusterwright.model.jobspec import Checkpoint
 from clusterwright.model.quota import Quota
 from clusterwright.sched import State, cycle, policy_of
 
@@ -31,6 +32,7 @@ POLICIES = {
     "higher priority, which interrupts": "priority",
     "first come, behind a shield of ten minutes": replace(FIFO, name="shield", shield_s=600.0),
     "EASY backfill": replace(FIFO, name="easy", backfill="easy"),
+    "jobs move together": policy_of("gather"),
 }
 KINDS = ("submit", "end", "lose", "back", "cancel", "alter", "requeue", "hold", "release")
 KINDS += ("drain", "undrain", "policy", "pass")
@@ -59,7 +61,8 @@ def one_thing(drive, what, which, pause):
     if what == "submit":
         queue, limit_s = ("prod", "lab")[which % 2], 300.0 * (1 + which)
         spec = job(gpus=1 + which % 4, nodes=1 + which % 2, queue=queue, time_limit_s=limit_s)
-        drive.submit(replace(spec, priority=which % 3, preemptible=which != 1))
+        saves = Checkpoint(every_s=600.0 if which % 2 else None)
+        drive.submit(replace(spec, priority=which % 3, preemptible=which != 1, checkpoint=saves))
     elif what == "end" and book.state.running:
         runs = sorted(book.state.running)
         drive.end(book.order[runs[which % len(runs)]].job_id)

@@ -185,8 +185,9 @@ def cases(draw):
         shield_s=draw(st.sampled_from([0.0, 200.0])),
         reclaim_after_s=draw(st.sampled_from([0.0, 150.0])),
     )
-    if draw(st.booleans()):
-        policy = replace(policy, preempt=("reclaim", "priority"))
+    rules = draw(st.sampled_from([None, ("reclaim", "priority"), ("reclaim", "priority", "move")]))
+    if rules is not None:
+        policy = replace(policy, preempt=rules)
     how = {"pooled": draw(st.booleans()), "staged": draw(st.booleans())}
     outside = [(job.submit_s, EventKind.SUBMIT, n, job.job_id) for n, job in enumerate(jobs)]
     outside.append((800.0, EventKind.NODE_FAIL, 0, draw(st.integers(0, 1))))

@@ -8,7 +8,7 @@ from clusterwright.units import Ratio, Seconds
 
 Backfill = Literal["none", "easy", "conservative"]
 Resize = Literal["none", "shrink", "grow", "both"]
-Preempt = Literal["reclaim", "priority", "order"]
+Preempt = Literal["reclaim", "priority", "order", "move"]
 
 
 @documents.kind("Policy", layout="flat")
@@ -30,7 +30,8 @@ class Policy:
     """Where jobs go."""
     preempt: tuple[Preempt, ...] = ("reclaim",)
     """Who may stop running jobs: a queue that takes back what it is owed (`reclaim`), a job of
-    higher priority in its queue (`priority`), a job before others in order (`order`)."""
+    higher priority in its queue (`priority`), a job before others in order (`order`), the first
+    job when enough is free for it, but in pieces: others go on elsewhere at once (`move`)."""
     shield_s: Seconds = 0.0
     """Time that a job runs before it may be stopped for another."""
     reclaim_after_s: Seconds = 0.0

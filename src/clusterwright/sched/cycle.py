@@ -182,12 +182,15 @@ def _make_way(state: State, line: Line, job: int, now_s: float, found: Decisions
         _wake(state, line.pool, choice.wake_s)
     if choice.spot is None:
         return None
+    moved = {one for one, _ in choice.moved}
     for victim in choice.stopped:
-        smaller = elastic.shrunk(state, victim, choice.spot, now_s)
+        smaller = elastic.shrunk(state, victim, choice.spot, now_s) if victim not in moved else None
         if smaller is None:
             _stop(state, victim, now_s, found)
         else:
             _do(state, found, smaller)
+    for one, spot in choice.moved:
+        found.events.append(starts.start(state, now_s, one, spot))
     return choice.spot
 
 

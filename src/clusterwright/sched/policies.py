@@ -106,6 +106,13 @@ POLICIES: Mapping[str, Policy] = {
             rule="higher priority first, stopping lower ones of the queue; then by submission",
             preempt=("reclaim", "priority"),
         ),
+        Policy(
+            name="gather",
+            rule="by submission, with backfill; where enough is free for the first job, but in "
+            "pieces, jobs with checkpoints go on elsewhere once its waiting outweighs their loss",
+            backfill="easy",
+            preempt=("reclaim", "move"),
+        ),
         Policy(name="edf", rule="earliest deadline first", order=("priority", "deadline")),
     )
 }

@@ -24,6 +24,8 @@ class Choice:
     """Where it fits once they are gone."""
     stopped: tuple[int, ...] = ()
     """Jobs to stop."""
+    moved: tuple[tuple[int, Spot], ...] = ()
+    """Those of them that start again at once, and where."""
     wake_s: float = float("inf")
     """When time alone may let more be stopped."""
 

@@ -1,11 +1,13 @@
 """Who may be stopped for a job, and at what cost.
 
 A queue takes back what it is owed from queues above theirs; a job of higher priority, or first in
-order, stops jobs of its own queue where the policy says so. The cost of stopping a job is what it
+order, stops jobs of its own queue where the policy says so; and jobs move to other nodes where
+enough is free for one that waits, but in pieces. The cost of stopping a job is what it
 holds times the work it would lose and the time to start again.
 """
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 
 from clusterwright.sched import starts
@@ -60,6 +62,11 @@ def _chosen(state: State, line: Line, job: int, now_s: float, within: int) -> Ch
         choice = cheapest(state, line.pool, job, found, ordered="order" in rules, within=within)
         if choice.spot is not None:
             return choice
+    if "move" in rules and state.permits is None:
+        choice = _gathered(state, line, job, now_s)
+        if choice.spot is not None:
+            return choice
+        wake_s = min(wake_s, choice.wake_s)
     return Choice(wake_s=wake_s) if wake_s < float("inf") else NOBODY
 
 
@@ -165,16 +172,55 @@ def _moved(
     if choice.spot is None:
         return NOBODY
     given: list[int] = []  # what queues hold above their own
-    moved: list[int] = []
+    moving: list[int] = []
     for one in choice.stopped:
-        (given if one in costs and enough([*given, one]) else moved).append(one)
+        (given if one in costs and enough([*given, one]) else moving).append(one)
+    return _settled(state, pool, job, choice, moving, now_s)
+
+
+def _gathered(state: State, line: Line, job: int, now_s: float) -> Choice:
+    """Return jobs to move so that what is free in pieces is free where a waiting job can use it.
+
+    They are moved once the waiting of the job has cost as much as the work that they lose: nobody
+    knows how long it would wait else, and so it never costs more than twice what it had to.
+    """
+    pool, ask = line.pool, state.ask(job)
+    if ask.share or ask.units > pool.free_units:
+        return NOBODY
+    lines = state.lines_of[pool.name]
+    if state.shared and line.account.claim(ask.quanta(pool.scale))[0] is Tier.BORROWED:
+        lines = [line]  # who borrows takes no work from those who do not
+    costs: dict[int, float] = {}
+    wake_s = float("inf")
+    for other in lines:
+        saved = [
+            one
+            for one in state.in_queue[other.name]
+            if state.jobs[one].checkpoint_interval_s is not None
+        ]
+        wake_s = min(wake_s, _add(state, costs, saved, now_s))
+    choice = cheapest(state, pool, job, costs)
+    if choice.spot is not None:
+        choice = _settled(state, pool, job, choice, choice.stopped, now_s)
+    if choice.spot is None:
+        return Choice(wake_s=wake_s)
+    lost = sum(costs[one] for one in choice.stopped)
+    due_s = state.since[job] + lost / ask.quanta(pool.scale)
+    return choice if now_s >= due_s else Choice(wake_s=min(wake_s, due_s))
+
+
+def _settled(
+    state: State, pool: Pool, job: int, choice: Choice, moving: Sequence[int], now_s: float
+) -> Choice:
+    """Return a choice with where those who move go; nobody where one of them fits nowhere."""
+    assert choice.spot is not None
     for one in choice.stopped:
         run = state.running[one]
         pool.give(run.placed, run.part, state.ask(one))
     nodes, part = choice.spot
     pool.take(nodes, part, state.ask(job))
     settled: list[tuple[int, Spot]] = []
-    for one in moved:
+    for one in moving:
         spot = starts.place(state, pool, one, state.ask(one), now_s)
         if spot is None:
             break
@@ -186,4 +232,4 @@ def _moved(
     for one in choice.stopped:
         run = state.running[one]
         pool.put_back(run.placed, run.part, state.ask(one))
-    return choice if len(settled) == len(moved) else NOBODY
+    return replace(choice, moved=tuple(settled)) if len(settled) == len(moving) else NOBODY
