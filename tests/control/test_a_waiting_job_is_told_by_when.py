@@ -82,6 +82,31 @@ def test_a_job_that_is_only_tried_starts_at_once_where_there_is_room(hold):
     assert found["start"]["start_in_p90_s"] == pytest.approx(0.0, abs=0.1)
 
 
+@pytest.mark.parametrize(
+    ("topology", "within"),
+    [
+        ({}, None),
+        ({"nodes_per_leaf": 2}, "leaf 2 of n"),
+        ({"nodes_per_leaf": 1, "leaves_per_pod": 2}, "pod 2 of n"),
+        ({"nodes_per_leaf": 2, "nodes_per_domain": 2}, "scale-up domain 2 of n"),
+    ],
+)
+def test_a_job_that_is_only_tried_is_told_where_it_would_go(topology, within):
+    whole = centre(nodes=4)
+    drive = Drive(replace(whole, nodes=(replace(whole.nodes[0], **topology),)))
+    drive.submit(job(gpus=4, nodes=2))
+    found = _tried(drive, job(gpus=4, nodes=2))["place"]
+    assert found == {"nodes": ["n3", "n4"], "within": within, "reason": None, "message": ""}
+    one = _tried(drive, job(gpus=1))["place"]
+    assert one["nodes"] == ["n3"]
+    assert one["within"] == "node n3"
+    drive.submit(job(gpus=4))
+    wide = _tried(drive, job(gpus=4, nodes=2))["place"]
+    assert wide["nodes"] == []
+    assert wide["reason"] == "WAITING_FOR_RESOURCES"
+    assert "4 are free" in wide["message"]
+
+
 NEVER = {
     "more nodes than there are": (job(gpus=4, nodes=3), "NO_MATCHING_HARDWARE"),
     "more cores than a node has": (job(gpus=4, cpus_per_node=9), "NO_MATCHING_HARDWARE"),

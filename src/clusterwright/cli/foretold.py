@@ -6,6 +6,8 @@ from typing import Any
 from clusterwright.units import Grams, Joules, Seconds, Usd
 from clusterwright.units import format as show
 
+_NAMED = 8  # nodes that are named; the others are counted
+
 
 def start(found: Mapping[str, Any]) -> str:
     """Return by when a job will have started."""
@@ -25,8 +27,8 @@ def start(found: Mapping[str, Any]) -> str:
 
 
 def trial(found: Mapping[str, Any]) -> str:
-    """Return start, run time and cost of a job that was only tried."""
-    lines = [start(found["start"])]
+    """Return place, start, run time and cost of a job that was only tried."""
+    lines = [_place(found["place"]), start(found["start"])]
     words = (("p50", "with an even chance"), ("p90", "nine times in ten"), ("limit", "at most"))
     for name, word in words:
         one = found["expected"][name]
@@ -42,6 +44,17 @@ def trial(found: Mapping[str, Any]) -> str:
         said = f": {', '.join(costs)}" if costs else ""
         lines.append(f"{word} it runs {show(one['run_s'], Seconds)}{said}")
     return "\n".join(lines)
+
+
+def _place(found: Mapping[str, Any]) -> str:
+    if not found["nodes"]:
+        return f"now it would wait: {found['message']} ({found['reason']})"
+    names, more = found["nodes"][:_NAMED], len(found["nodes"]) - _NAMED
+    where = ", ".join(names) + (f" and {more} more" if more > 0 else "")
+    level = found["within"]
+    if len(found["nodes"]) > 1 and level is not None:
+        where += f" ({level})"
+    return f"now it fits on {where}"
 
 
 def _within(time_s: float) -> str:

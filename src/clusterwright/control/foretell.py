@@ -6,7 +6,7 @@ needed is gathered while the book is held, and reckoned after it was let go.
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any
@@ -20,10 +20,11 @@ from clusterwright.control.views import rfc3339
 from clusterwright.learn import History, Outlook, Past
 from clusterwright.learn.outlook import bin_of
 from clusterwright.model.centre import Centre, Nodes
+from clusterwright.model.event import Event, EventKind
 from clusterwright.model.job import Job
 from clusterwright.model.jobspec import JobSpec
 from clusterwright.model.policy import Policy
-from clusterwright.sched import Picture
+from clusterwright.sched import Picture, starts
 from clusterwright.twin import Expected, Luck, Setting
 from clusterwright.units import SECONDS_PER_DAY, SECONDS_PER_HOUR, Seconds
 
@@ -83,7 +84,7 @@ def start(seen: Glance, job: str) -> dict[str, Any]:
 
 
 def trial(seen: Glance, spec: JobSpec, job: Job) -> dict[str, Any]:
-    """Return start, run time, energy and cost of a job that has not been submitted.
+    """Return place, start, run time, energy and cost of a job that has not been submitted.
 
     Parameters
     ----------
@@ -101,6 +102,7 @@ def trial(seen: Glance, spec: JobSpec, job: Job) -> dict[str, Any]:
     outlook = learned.outlook(job)
     group = _group(seen.centre, completed(spec))
     return {
+        "place": _place(seen, job),
         "start": _start(seen, learned, job.job_id, (job,)),
         "expected": {
             "p50": _cost(seen.centre, group, spec, _run_s(outlook, job, 0.5)),
@@ -160,6 +162,46 @@ def _start(seen: Glance, learned: Learned, job: str, more: tuple[Job, ...]) -> d
         answer[f"start_in_{name}_s"] = None if wait_s is None else round(wait_s, 1)
         answer[f"start_{name}"] = None if wait_s is None else rfc3339(seen.epoch_s + at_s)
     return answer | {"num_samples": luck.num_samples, "learned_from_jobs": learned.num_jobs}
+
+
+def _place(seen: Glance, job: Job) -> dict[str, Any]:
+    """Return where a job would go if it came now and were alone in line, or why it would wait."""
+    state = sched.restored(
+        seen.centre.cluster, [*seen.jobs, job], seen.policy, seen.picture, pooled=True
+    )
+    index = len(seen.jobs)
+    spot = starts.place(state, state.pool(index), index, state.ask(index), job.submit_s)
+    if spot is None:
+        state.apply(Event(job.submit_s, EventKind.SUBMIT, index))
+        blocked = sched.why(state, index, job.submit_s)
+        return {"nodes": [], "within": None, "reason": blocked.reason, "message": blocked.message}
+    names = [seen.centre.node_names[node] for node, _ in spot[0]]
+    within = _within_level(seen.centre, names)
+    return {"nodes": names, "within": within, "reason": None, "message": ""}
+
+
+def _within_level(centre: Centre, names: Sequence[str]) -> str | None:
+    """Return the smallest part of the centre that holds some nodes; None where that is all of it.
+
+    Only what the centre declares is told: scale-up domains, leaf switches, pods.
+    """
+    if len(names) == 1:
+        return f"node {names[0]}"
+    group = next((one for one in centre.nodes if names[0] in one.names), None)
+    places = {name: number for number, name in enumerate(group.names)} if group else {}
+    if group is None or any(name not in places for name in names):
+        return None
+    per_pod = group.nodes_per_leaf * group.leaves_per_pod
+    levels = (
+        ("scale-up domain", group.nodes_per_domain if group.nodes_per_domain > 1 else 0),
+        ("leaf", group.nodes_per_leaf),
+        ("pod", per_pod),
+    )
+    for word, width in levels:
+        found = {places[name] // width for name in names} if width else set()
+        if len(found) == 1:
+            return f"{word} {found.pop() + 1} of {group.name}"
+    return None
 
 
 def _past(book: Book) -> Iterator[Past]:
