@@ -12,7 +12,7 @@ from clusterwright.model.jobspec import DataUse
     ("path", "asked"),
     [
         ("image", {"image": "registry.example/train:1"}),
-        ("mig_profile", {"mig_profile": "1g.10gb", "gpus": 0}),
+        ("mig_profile", {"mig_profile": "1g.10gb", "gpus": 0}),  # of which these nodes have none
         ("data.inputs", {"data": DataUse(inputs=("s3://bucket/set",))}),
         ("data.outputs", {"data": DataUse(outputs=("s3://bucket/out",))}),
     ],

@@ -23,7 +23,14 @@ def nodes(*, context: ContextName = None, common: Common | None = None) -> int:
     """
     with client.connect(context) as centre:
         found = centre.nodes()
-    rows = [{**one, "jobs": ",".join(one["jobs"])} for one in found]
+    rows = [
+        {
+            **one,
+            "gpu_model": "/".join(filter(None, (one["gpu_model"], one["mig_profile"]))),
+            "jobs": ",".join(one["jobs"]),
+        }
+        for one in found
+    ]
     used = "num_gpus_used" if any("num_gpus_used" in row for row in rows) else "num_cpus_used"
     emit(
         Answer(

@@ -38,7 +38,7 @@ class Account:
     name: str
     """Job, project, queue or owner; or `idle`, `down`, `overhead`, `bill`."""
     gpu_s: Seconds = 0.0
-    """Accelerator-seconds."""
+    """Accelerator-seconds; a slice counts as the part that it is."""
     cpu_s: Seconds = 0.0
     """Core-seconds, on nodes without accelerators."""
     energy_j: Joules = 0.0
@@ -147,7 +147,7 @@ def of_part(
     """Return what accelerators, or cores, of one node of a group come to when held so long."""
     joules = group.power_w * busy_of(rates) * _part(group, num_gpus_ratio, num_cpus) * lasts_s
     if group.num_gpus:
-        return _priced("", num_gpus_ratio * lasts_s, 0.0, joules, rates)
+        return _priced("", num_gpus_ratio * group.gpu_fraction * lasts_s, 0.0, joules, rates)
     return _priced("", 0.0, num_cpus * lasts_s, joules, rates)
 
 
@@ -257,7 +257,7 @@ def _of_nodes(
 
 def _of_time(group: Nodes, lasts_s: float, joules: float, rates: Rates) -> Account:
     cpu_s = 0.0 if group.num_gpus else group.num_cpus * lasts_s
-    return _priced("", group.num_gpus * lasts_s, cpu_s, joules, rates)
+    return _priced("", group.num_gpus * group.gpu_fraction * lasts_s, cpu_s, joules, rates)
 
 
 def _overhead(joules: float, rates: Rates) -> Account:

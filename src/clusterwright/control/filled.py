@@ -33,9 +33,9 @@ def _with_draws(rates: Rates, parts: Catalog) -> Rates:
 
 
 def _peak(group: Nodes, parts: Catalog) -> FlopPerSecond:
-    """Return the dense peak in 16 bits; 0 for a part that nobody knows, or that has none."""
+    """Return the dense peak in 16 bits, of a slice its part; 0 where nobody knows it."""
     try:
         peaks = parts.accelerator(group.gpu_model).peak_flop_per_s
     except UnknownName:
         return 0.0
-    return peaks.get("bf16") or peaks.get("fp16") or 0.0
+    return (peaks.get("bf16") or peaks.get("fp16") or 0.0) * group.gpu_fraction

@@ -13,7 +13,7 @@ from clusterwright.control.book import Book, Span
 from clusterwright.control.devices import Devices
 from clusterwright.control.entries import SCHEDULING, Entry, Fact
 from clusterwright.control.records import AttemptRecord, JobState, Record
-from clusterwright.control.specs import scheduled
+from clusterwright.control.specs import kinds_for, scheduled
 from clusterwright.engines import Attempt, End, Share
 from clusterwright.model.centre import Centre
 from clusterwright.model.event import Event, EventKind
@@ -223,6 +223,11 @@ def _note_centre(book: Book, entry: Entry) -> None:
     """Take a new centre: what waits and runs goes on in it, where its nodes are still there."""
     book.centre = documents.read_part(entry.body["centre"], Centre, people=False)
     before, jobs = book.state, list(book.state.jobs)
+    for record in book.active.values():
+        kinds = kinds_for(record.spec, book.centre)
+        if kinds != jobs[record.index].gpu_models:  # accelerators were cut, or made whole again
+            jobs[record.index] = replace(jobs[record.index], gpu_models=kinds)
+            record.seq = book.seq
     book.state = State(book.centre.cluster, jobs, policy_in(book.centre), pooled=True)
     book.state.done = before.done
     now = {name: group for group in book.centre.nodes for name in group.names}

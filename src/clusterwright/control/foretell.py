@@ -236,13 +236,14 @@ def _run_s(outlook: Outlook, job: Job, level: float) -> Seconds:
 
 def _group(centre: Centre, spec: JobSpec) -> Nodes:
     """Return nodes that the job could run on: those that it would hold the largest part of."""
-    gpus = spec.gpus_per_node_ratio
+    gpus = spec.devices_per_node_ratio
     fitting = [
         one
         for one in centre.nodes
         if one.num_gpus >= gpus
         and one.num_cpus >= spec.num_cpus_per_node
         and spec.gpu_model in (None, "", one.gpu_model)
+        and one.mig_profile == (spec.mig_profile or "")
     ]
     return min(fitting or centre.nodes, key=lambda one: (one.num_gpus, one.num_cpus))
 
@@ -250,7 +251,7 @@ def _group(centre: Centre, spec: JobSpec) -> Nodes:
 def _cost(centre: Centre, group: Nodes, spec: JobSpec, run_s: Seconds) -> dict[str, float]:
     whole = completed(spec)
     one = accounts.of_part(
-        group, whole.gpus_per_node_ratio, whole.num_cpus_per_node, run_s, centre.rates
+        group, whole.devices_per_node_ratio, whole.num_cpus_per_node, run_s, centre.rates
     )
     return {
         "run_s": round(run_s, 1),

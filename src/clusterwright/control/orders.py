@@ -15,7 +15,7 @@ from clusterwright.control.entries import Entry, Fact
 from clusterwright.control.records import JobState, Record
 from clusterwright.control.specs import completed, faults_of, scheduled, tasks_of
 from clusterwright.errors import Conflict, Fault, InvalidInput, UnknownName
-from clusterwright.model.centre import Centre
+from clusterwright.model.centre import Centre, Nodes
 from clusterwright.model.job import Job, Reason
 from clusterwright.model.jobspec import JobSpec
 from clusterwright.sched import checked, never, policy_of, quotas
@@ -61,12 +61,17 @@ def change_centre(book: Book, centre: Centre, now_s: float, who: str = "") -> li
             continue
         for share in held.shares:
             after, now = nodes.get(share.node), before[share.node]
-            if after is None or (after.num_gpus, after.num_cpus) != (now.num_gpus, now.num_cpus):
+            if after is None or _holds(after) != _holds(now):
                 message = f"job {record.job_id} runs on {share.node}, which would not be the same"
                 faults.append(Fault(path="nodes", message=message, remedy="drain it first"))
     if faults:
         raise InvalidInput(faults)
     return [entry._replace(who=who) for entry in begin(centre, now_s)]
+
+
+def _holds(group: Nodes) -> tuple[int, str, int]:
+    """Return what running jobs hold of a node; that may not change beneath them."""
+    return (group.num_gpus, group.mig_profile, group.num_cpus)
 
 
 def submit(book: Book, spec: JobSpec, now_s: float, who: str, *, key: str = "") -> list[Entry]:

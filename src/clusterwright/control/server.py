@@ -154,6 +154,7 @@ def _local_nodes(centre: Centre) -> Sequence[LocalNode]:
                 name=name,
                 num_gpus=group.num_gpus,
                 gpu_model=group.gpu_model,
+                mig_profile=group.mig_profile,
                 num_cpus=group.num_cpus,
                 memory_bytes=group.memory_bytes,
                 emulated=True,
@@ -164,10 +165,11 @@ def _local_nodes(centre: Centre) -> Sequence[LocalNode]:
 
 
 def _grouped(seen: Sequence[NodeSeen]) -> Iterator[Nodes]:
-    def kind(node: NodeSeen) -> tuple[int, str, int, float]:
-        return (node.num_gpus, node.gpu_model, node.num_cpus, node.memory_bytes)
+    def kind(node: NodeSeen) -> tuple[int, str, str, int, float]:
+        gpus = (node.num_gpus, node.gpu_model, node.mig_profile)
+        return (*gpus, node.num_cpus, node.memory_bytes)
 
-    for (gpus, model, cpus, memory), nodes in groupby(seen, key=kind):
+    for (gpus, model, profile, cpus, memory), nodes in groupby(seen, key=kind):
         names = tuple(node.name for node in nodes)
         yield Nodes(
             name=names[0],
@@ -175,6 +177,7 @@ def _grouped(seen: Sequence[NodeSeen]) -> Iterator[Nodes]:
             members=names,
             num_gpus=gpus,
             gpu_model=model,
+            mig_profile=profile,
             num_cpus=cpus,
             memory_bytes=memory,
         )

@@ -1,7 +1,7 @@
 """From a job as its owner wrote it to jobs as the scheduler sees them, one for each array task."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -109,7 +109,7 @@ def scheduled(
         Who submitted it.
     """
     limit_s = centre.time_limit_s if spec.time_limit_s is None else spec.time_limit_s
-    gpus = spec.gpus_per_node_ratio
+    gpus = spec.devices_per_node_ratio
     start_after = None if spec.start_after is None else _moment(spec.start_after) - epoch_s
     least = None
     if spec.min_nodes is not None and spec.min_nodes < spec.num_nodes:
@@ -127,7 +127,7 @@ def scheduled(
         num_cpus=spec.num_cpus_per_node * spec.num_nodes,
         num_nodes=spec.num_nodes if gpus >= 1 or not gpus else 0,
         memory_bytes=(spec.memory_per_node_bytes or 0.0) * spec.num_nodes,
-        gpu_models=(spec.gpu_model,) if spec.gpu_model else (),
+        gpu_models=kinds_for(spec, centre),
         priority=spec.priority,
         checkpoint_interval_s=spec.checkpoint.every_s,
         preemptible=spec.preemptible,
@@ -138,6 +138,23 @@ def scheduled(
         topology=spec.topology,
         min_gpus_ratio=least,
     )
+
+
+def kinds_for(spec: JobSpec, centre: Centre) -> tuple[str, ...]:
+    """Return the kinds of accelerators that a job may run on; empty for any.
+
+    Where some are cut into slices, a job that asks for none may run on the whole ones alone.
+    """
+    if not any(group.mig_profile for group in centre.nodes):
+        return (spec.gpu_model,) if spec.gpu_model else ()
+    found = [
+        group.gpu_kind
+        for group in centre.nodes
+        if group.mig_profile == (spec.mig_profile or "")
+        and spec.gpu_model in (None, "", group.gpu_model)
+    ]
+    nowhere = f"slices {spec.mig_profile}" if spec.mig_profile else "whole accelerators"
+    return tuple(dict.fromkeys(found)) or (nowhere,)
 
 
 def faults_of(spec: JobSpec, centre: Centre) -> Sequence[Fault]:
@@ -165,12 +182,12 @@ def faults_of(spec: JobSpec, centre: Centre) -> Sequence[Fault]:
         Fault(path=path, message=f"{what} in a running centre yet", remedy="leave it out")
         for path, asked, what in (
             ("image", spec.image, "container images are not run"),
-            ("mig_profile", spec.mig_profile, "slices are not counted"),
             ("data.inputs", spec.data.inputs, "data are not staged"),
             ("data.outputs", spec.data.outputs, "data are not kept elsewhere"),
         )
         if asked
     ]
+    faults += _slice_faults(spec, centre)
     if 0 < spec.gpus_per_node_ratio < 1 and spec.num_nodes > 1:
         faults.append(
             Fault(
@@ -180,6 +197,19 @@ def faults_of(spec: JobSpec, centre: Centre) -> Sequence[Fault]:
             )
         )
     return faults
+
+
+def _slice_faults(spec: JobSpec, centre: Centre) -> Iterator[Fault]:
+    """Yield what about slices of accelerators this centre does not have."""
+    profiles = dict.fromkeys(group.mig_profile for group in centre.nodes if group.mig_profile)
+    some = f"write one of: {', '.join(profiles)}"
+    if spec.mig_profile is not None and spec.mig_profile not in profiles:
+        message = f"no node has slices {spec.mig_profile}"
+        remedy = some if profiles else "ask for gpus_per_node"
+        yield Fault(path="mig_profile", message=message, remedy=remedy)
+    if spec.gpus_per_node_ratio and all(group.mig_profile for group in centre.nodes):
+        message = "all accelerators here are cut into slices"
+        yield Fault(path="gpus_per_node", message=message, remedy=f"for mig_profile {some}")
 
 
 def _contradiction(path: str, value: object) -> Fault:

@@ -198,6 +198,8 @@ class NodeSeen:
     """Accelerators."""
     gpu_model: str = ""
     """Accelerator; empty when unknown."""
+    mig_profile: str = ""
+    """MIG profile that these are slices of; empty for whole accelerators."""
     num_cpus: int = 0
     """Cores."""
     memory_bytes: Bytes = 0.0

@@ -10,7 +10,7 @@ from typing import Literal
 from clusterwright import documents
 from clusterwright.errors import Fault, InvalidInput
 from clusterwright.model.cluster import Cluster, NodeGroup
-from clusterwright.model.jobspec import NAME
+from clusterwright.model.jobspec import MIG_PROFILE, NAME
 from clusterwright.model.policy import Policy
 from clusterwright.model.quota import Quota
 from clusterwright.units import (
@@ -28,6 +28,7 @@ from clusterwright.units import (
     Watts,
 )
 
+_SLICES = 7  # of compute on an accelerator that can be cut
 EngineName = Literal["local", "slurm"]
 
 
@@ -45,6 +46,12 @@ class Nodes:
     """Accelerators of one."""
     gpu_model: str = ""
     """Accelerator; empty when unknown."""
+    mig_profile: str = ""
+    """MIG profile that its accelerators are cut into, as `1g.10gb`; `gpus` then counts the slices.
+    Empty for whole accelerators."""
+    slice_fraction: Fraction | None = None
+    """Part of an accelerator that one slice is, for the accounts; absent, as many sevenths as the
+    profile begins with."""
     gpu_peak_flop_per_s: FlopPerSecond = 0.0
     """Dense peak of one accelerator in the format that utilisation is counted in; absent, that of
     16-bit formats in the catalogue, where it knows the model."""
@@ -67,6 +74,20 @@ class Nodes:
         if self.members:
             return self.members
         return tuple(f"{self.name}{number}" for number in range(1, self.num_nodes + 1))
+
+    @property
+    def gpu_kind(self) -> str:
+        """What the scheduler calls one of its accelerators: the model and the profile."""
+        return f"{self.gpu_model}/{self.mig_profile}" if self.mig_profile else self.gpu_model
+
+    @property
+    def gpu_fraction(self) -> float:
+        """Part of a whole accelerator that one of its `num_gpus` is."""
+        if not self.mig_profile:
+            return 1.0
+        if self.slice_fraction is not None:
+            return self.slice_fraction
+        return int(self.mig_profile.partition("g")[0]) / _SLICES
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -182,7 +203,7 @@ class Centre:
                     nodes_per_leaf=group.nodes_per_leaf,
                     leaves_per_pod=group.leaves_per_pod,
                     node_power_w=group.power_w,
-                    gpu_model=group.gpu_model,
+                    gpu_model=group.gpu_kind,
                 )
                 for group in self.nodes
             ),
@@ -211,6 +232,11 @@ def _faults(centre: Centre) -> list[tuple[str, str, str]]:
         ("nodes", f"{group.name} names {len(group.members)} of {group.num_nodes} nodes", "name all")
         for group in centre.nodes
         if group.members and len(group.members) != group.num_nodes
+    ]
+    found += [
+        ("nodes.mig_profile", f"{group.mig_profile!r} is no profile", "write it as 1g.10gb")
+        for group in centre.nodes
+        if group.mig_profile and MIG_PROFILE.fullmatch(group.mig_profile) is None
     ]
     if centre.heartbeat_s <= 0:
         found.append(("heartbeat", "is not above zero", "write a time, as 10min"))

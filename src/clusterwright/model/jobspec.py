@@ -13,6 +13,8 @@ from clusterwright.errors import Fault, InvalidInput
 from clusterwright.model.job import Topology
 from clusterwright.units import Bytes, Ratio, Seconds
 
+MIG_PROFILE = re.compile(r"[1-7]g\.[0-9]+gb(\+me(\.all)?)?")
+"""A MIG profile: compute slices and memory of one instance, with media engines or without."""
 NAME = re.compile(r"[a-z0-9]([a-z0-9._-]{0,61}[a-z0-9])?")
 """What names of jobs, queues, projects and nodes look like: safe in paths, labels and commands."""
 VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -99,7 +101,7 @@ class JobSpec:
     gpu_model: str | None = None
     """Accelerator that it must run on; absent for any."""
     mig_profile: str | None = None
-    """Slice of an accelerator, as `1g.10gb`, in place of whole ones."""
+    """Slice of an accelerator on each node, as `1g.10gb`, in place of whole ones."""
     tasks_per_node: int | None = None
     """Processes on each node; absent, one for each accelerator, one on a node without."""
     launcher: Launcher = "direct"
@@ -151,6 +153,11 @@ class JobSpec:
         ]
         if faults:
             raise InvalidInput(faults)
+
+    @property
+    def devices_per_node_ratio(self) -> float:
+        """What it takes of each node: accelerators, or the one slice that it asks for."""
+        return 1.0 if self.mig_profile is not None else self.gpus_per_node_ratio
 
     @property
     def num_tasks_per_node(self) -> int:
@@ -236,6 +243,8 @@ def _counts(job: JobSpec) -> list[tuple[str, str, str]]:
         found.append(("time_limit", "is not above zero", "write a time, as 2h"))
     if job.lease_s is not None and job.lease_s <= 0:
         found.append(("lease", "is not above zero", "write a time, as 2h"))
+    if job.mig_profile is not None and MIG_PROFILE.fullmatch(job.mig_profile) is None:
+        found.append(("mig_profile", f"{job.mig_profile!r} is no profile", "write it as 1g.10gb"))
     if job.mig_profile is not None and job.gpus_per_node_ratio:
         found.append(
             ("mig_profile", "stands beside gpus_per_node", "ask for a slice or whole accelerators")

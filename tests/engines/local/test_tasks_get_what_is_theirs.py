@@ -11,7 +11,14 @@ from tests.engines.local.test_the_spool_says_all import files_with
 from tests.engines.protocol_suite import STAY, UP, ended, eventually, lines, order, running
 
 from clusterwright.engines import Attempt, End, Launch, Refused, Share, Stop
-from clusterwright.engines.local import LocalEngine, LocalNode, boot, energy, orders
+from clusterwright.engines.local import (
+    LocalEngine,
+    LocalNode,
+    boot,
+    energy,
+    orders,
+    this_machine,
+)
 from clusterwright.model.jobspec import JobSpec
 
 SHOW = 'env > "$FOLDER/env.$RANK"; '
@@ -237,3 +244,52 @@ def test_energy_is_the_difference_of_the_devices_counters():
 
 def test_energy_of_a_part_of_the_devices_is_not_given_for_all():
     assert energy.Meter(["GPU-a", "GPU-b"], FakeLibrary({"GPU-a"})).energy_j() is None
+
+
+class _Library:
+    """NVIDIA's library on a machine with some devices, each whole or cut."""
+
+    class NVMLError(Exception):
+        pass
+
+    def __init__(self, *cuts):
+        self.cuts = cuts
+
+    def __getattr__(self, name):
+        return lambda *_: None
+
+    def nvmlDeviceGetCount(self):  # noqa: N802 - the library's name
+        return len(self.cuts)
+
+    def nvmlDeviceGetHandleByIndex(self, index):  # noqa: N802 - as above
+        return (index,)
+
+    def nvmlDeviceGetName(self, handle):  # noqa: N802 - as above
+        whole = "NVIDIA A100-SXM4-80GB"
+        return f"{whole} MIG {self.cuts[handle[0]][handle[1]]}" if len(handle) > 1 else whole
+
+    def nvmlDeviceGetUUID(self, handle):  # noqa: N802 - as above
+        return "GPU-" + "-".join(map(str, handle))
+
+    def nvmlDeviceGetMaxMigDeviceCount(self, _):  # noqa: N802 - as above
+        return 7
+
+    def nvmlDeviceGetMigDeviceHandleByIndex(self, handle, index):  # noqa: N802 - as above
+        if index >= len(self.cuts[handle[0]]):
+            raise self.NVMLError
+        return (*handle, index)
+
+
+@pytest.mark.parametrize(
+    ("cuts", "profile", "devices"),
+    [
+        (((), ()), "", ("GPU-0", "GPU-1")),
+        ((("1g.10gb",) * 2, ("1g.10gb",)), "1g.10gb", ("GPU-0-0", "GPU-0-1", "GPU-1-0")),
+        ((("3g.40gb", "1g.10gb", "1g.10gb"), ()), "1g.10gb", ("GPU-0-1", "GPU-0-2")),
+        ((), "", ()),
+    ],
+)
+def test_this_machine_counts_its_slices_by_their_profile(monkeypatch, cuts, profile, devices):
+    monkeypatch.setitem(sys.modules, "pynvml", _Library(*cuts))
+    node = this_machine()
+    assert (node.mig_profile, node.devices, node.num_gpus) == (profile, devices, len(devices))

@@ -149,9 +149,9 @@ def _nodes(book: Book) -> Iterable[Metric]:
         held = (size - pool.free_at(index)) / size if size else 0.0
         away = name in book.down
         used = group.num_gpus * held
-        counts["allocated", group.gpu_model] += used
+        counts["allocated", group.gpu_kind] += used
         rest = "down" if away or name in book.drained else "idle"
-        counts[rest, group.gpu_model] += group.num_gpus - used
+        counts[rest, group.gpu_kind] += group.num_gpus - used
         share = held * accounts.busy_of(rates) + (1 - held) * accounts.idle_of(rates)
         power.add_metric([name], 0.0 if away else group.power_w * share)
     for labels, count in sorted(counts.items()):

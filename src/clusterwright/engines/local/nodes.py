@@ -2,6 +2,7 @@
 
 import contextlib
 import importlib
+import logging
 import os
 import re
 import socket
@@ -9,8 +10,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from clusterwright.errors import Fault, InvalidInput
-from clusterwright.model.jobspec import NAME
+from clusterwright.model.jobspec import MIG_PROFILE, NAME
 from clusterwright.units import Bytes
+
+_log = logging.getLogger(__name__)
+_PROFILE = re.compile(MIG_PROFILE.pattern + "$")  # at the end of what the library calls a slice
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,6 +27,8 @@ class LocalNode:
     """Accelerators, or slices of them."""
     gpu_model: str = ""
     """Accelerator; empty when there is none or it is unknown."""
+    mig_profile: str = ""
+    """MIG profile that these are slices of; empty for whole accelerators."""
     devices: tuple[str, ...] = ()
     """What CUDA_VISIBLE_DEVICES calls each accelerator: UUIDs of GPUs or MIG slices; empty for
     their indices."""
@@ -58,12 +64,13 @@ class LocalNode:
 
 def this_machine() -> LocalNode:
     """Return this machine as one node, with the accelerators that NVIDIA's library finds."""
-    devices, model = _devices()
+    devices, model, profile = _devices()
     name = re.sub(r"[^a-z0-9-]+", "-", socket.gethostname().partition(".")[0].lower()).strip("-")
     return LocalNode(
         name=name[:63] or "localhost",
         num_gpus=len(devices),
         gpu_model=model,
+        mig_profile=profile,
         devices=tuple(devices),
         num_cpus=len(os.sched_getaffinity(0)),
         memory_bytes=_memory_bytes(),
@@ -114,35 +121,47 @@ def _memory_bytes() -> float:
     return float(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
 
 
-def _devices() -> tuple[list[str], str]:
-    """Return the UUIDs of what jobs can be given, and the model; nothing without NVIDIA's library.
+def _devices() -> tuple[list[str], str, str]:
+    """Return the UUIDs of what jobs can be given, the model, and the MIG profile of slices.
 
-    A device in MIG mode counts by its slices, since it runs nothing as a whole.
+    There is nothing without NVIDIA's library. A device in MIG mode counts by its slices, since it
+    runs nothing as a whole. One node offers accelerators of one kind: where they are cut in several
+    ways, those of which there are most.
     """
     pynvml: Any = importlib.import_module("pynvml")  # it has no types
     try:
         pynvml.nvmlInit()
     except pynvml.NVMLError:
-        return [], ""
-    found, model = [], ""
+        return [], "", ""
+    by_profile: dict[str, list[str]] = {}
+    model = ""
     try:
         for index in range(pynvml.nvmlDeviceGetCount()):
             handle = pynvml.nvmlDeviceGetHandleByIndex(index)
             model = model or _text(pynvml.nvmlDeviceGetName(handle))
-            found += _slices(pynvml, handle) or [_text(pynvml.nvmlDeviceGetUUID(handle))]
+            whole = [("", _text(pynvml.nvmlDeviceGetUUID(handle)))]
+            for profile, uuid in _slices(pynvml, handle) or whole:
+                by_profile.setdefault(profile, []).append(uuid)
     finally:
         pynvml.nvmlShutdown()
-    return found, model
+    if not by_profile:
+        return [], "", ""
+    profile = max(by_profile, key=lambda one: (len(by_profile[one]), one))
+    for other in by_profile.keys() - {profile}:
+        what = f"slices {other}" if other else "whole accelerators"
+        _log.warning("%d %s are not used: others are of another kind", len(by_profile[other]), what)
+    return by_profile[profile], model, profile
 
 
-def _slices(nvml: Any, handle: Any) -> list[str]:
-    """Return the UUIDs of a device's MIG slices; the library's types are its own."""
+def _slices(nvml: Any, handle: Any) -> list[tuple[str, str]]:
+    """Return profile and UUID of a device's MIG slices; the library's types are its own."""
     found = []
     with contextlib.suppress(nvml.NVMLError):  # not every device knows of MIG
         for index in range(nvml.nvmlDeviceGetMaxMigDeviceCount(handle)):
             with contextlib.suppress(nvml.NVMLError):
                 part = nvml.nvmlDeviceGetMigDeviceHandleByIndex(handle, index)
-                found.append(_text(nvml.nvmlDeviceGetUUID(part)))
+                name = _PROFILE.search(_text(nvml.nvmlDeviceGetName(part)))
+                found.append((name.group() if name else "", _text(nvml.nvmlDeviceGetUUID(part))))
     return found
 
 

@@ -141,6 +141,7 @@ def see_node(place: Spool, node: LocalNode, *, up: bool) -> NodeSeen:
         reason=reason,
         num_gpus=node.num_gpus,
         gpu_model=node.gpu_model,
+        mig_profile=node.mig_profile,
         num_cpus=node.num_cpus,
         memory_bytes=node.memory_bytes,
     )

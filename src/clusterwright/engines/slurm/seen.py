@@ -8,6 +8,7 @@ from typing import Any, Final
 from clusterwright.engines.protocol import AttemptSeen, End, NodeSeen, Phase, Share
 from clusterwright.engines.slurm.rows import JobRow, NodeRow
 from clusterwright.engines.slurm.spool import FENCED, Ending, Entry, RankEnding
+from clusterwright.model.jobspec import MIG_PROFILE
 
 WAITING: Final = frozenset(
     {
@@ -70,13 +71,15 @@ def node(row: NodeRow, models: Mapping[str, str]) -> NodeSeen:
     """
     closed = [words for state, words in _CLOSED.items() if state in row.states]
     down = is_down(row) or bool(row.states & _ABSENT)
+    profile = row.gpu_type if MIG_PROFILE.fullmatch(row.gpu_type) else ""
     return NodeSeen(
         name=row.name,
         up=not down,
         drained=bool(closed),
         reason=row.reason or ("down" if down else "") or (closed[0] if closed else ""),
         num_gpus=row.num_gpus,
-        gpu_model=models.get(row.gpu_type, row.gpu_type),
+        gpu_model="" if profile else models.get(row.gpu_type, row.gpu_type),
+        mig_profile=profile,
         num_cpus=row.num_cpus,
         memory_bytes=row.memory_bytes,
     )
