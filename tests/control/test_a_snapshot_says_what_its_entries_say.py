@@ -238,3 +238,11 @@ def test_the_command_checks_entries_and_snapshot(tmp_path, capsys):
     assert run(words) == 3
     assert "entry 2 " in capsys.readouterr().err
     assert run(["journal", "mend"]) == 2
+
+
+def test_one_that_makes_no_sense_costs_time_and_nothing_else(tmp_path, monkeypatch):
+    journal, drive = _grown(str(tmp_path / "journal.sqlite"))
+    with journal:
+        monkeypatch.setattr(snapshots, "restore", lambda _: {}["nothing"])
+        assert snapshots.book_of(journal).order == drive.book.order
+        assert journal.kept_seq == 0

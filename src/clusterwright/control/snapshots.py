@@ -23,7 +23,6 @@ from clusterwright.control.devices import Devices
 from clusterwright.control.journal import Journal
 from clusterwright.control.records import Record
 from clusterwright.engines import Attempt
-from clusterwright.errors import ClusterwrightError
 from clusterwright.model.centre import Centre, Nodes
 from clusterwright.model.job import Job
 from clusterwright.sched import Picture, picture, restored
@@ -92,8 +91,8 @@ def restore(snapshot: Snapshot) -> Book:
 
     Raises
     ------
-    ClusterwrightError, LookupError, TypeError, ValueError
-        If the snapshot does not make sense.
+    ValueError
+        If a job is missing; other errors where the snapshot makes no sense in other ways.
     """
     body = json.loads(snapshot.body)
     book = Book()
@@ -135,13 +134,13 @@ def book_of(journal: Journal) -> Book:
 def newest(journal: Journal) -> Book | None:
     """Return the book of a journal's snapshot; None where there is none that counts."""
     kept = journal.kept(form())
-    try:
-        if kept is not None:
-            seq, time_s, body, rows = kept
-            jobs = map(Row._make, rows)
+    if kept is not None:
+        seq, time_s, body, rows = kept
+        jobs = map(Row._make, rows)
+        try:
             return restore(Snapshot(seq=seq, time_s=time_s, form=form(), body=body, rows=jobs))
-    except (ClusterwrightError, LookupError, TypeError, ValueError) as error:
-        _log.warning("the snapshot of entry %d is not used: %s", journal.kept_seq, error)
+        except Exception:  # whatever is wrong with it, the entries are there
+            _log.exception("the snapshot of entry %d is not used", seq)
     journal.kept_seq = 0
     return None
 

@@ -232,4 +232,7 @@ def _settled(
     for one in choice.stopped:
         run = state.running[one]
         pool.put_back(run.placed, run.part, state.ask(one))
-    return replace(choice, moved=tuple(settled)) if len(settled) == len(moving) else NOBODY
+    if len(settled) < len(moving):
+        return NOBODY
+    # Under permits they stand in their lines again, so that each start is asked about.
+    return replace(choice, moved=tuple(settled)) if state.permits is None else choice
