@@ -8,6 +8,7 @@ import pytest
 
 from clusterwright.model.cluster import Cluster, NodeGroup
 from clusterwright.model.job import Job, Reason
+from clusterwright.sched import policy_of
 from clusterwright.study.starts import LEVELS, Known, censored_quantile, starts
 from clusterwright.study.waiting import waiting
 from clusterwright.twin import Luck, Setting, run
@@ -77,6 +78,29 @@ def test_run_times_are_learned_once_jobs_have_ended():
     known = Known(outcome)
     assert not known.recent(0.0)
     assert len(known.recent(20_000.0)) == sum(job.submit_s <= 20_000.0 for job in outcome.jobs)
+
+
+def test_a_job_that_was_stopped_is_judged_by_its_next_start():
+    low, high = busy(2)
+    low = replace(low, num_gpus_ratio=4.0, submit_s=0.0, duration_s=1000.0, preemptible=True)
+    high = replace(high, num_gpus_ratio=4.0, submit_s=100.0, duration_s=500.0, priority=1)
+    known = Known(run(CLUSTER, (low, high), Setting(policy=policy_of("priority"))))
+    assert known.next_starts_s(["j0", "j1"], 0.0).tolist() == [0.0, 100.0]
+    assert known.next_starts_s(["j0", "j1"], 300.0).tolist() == [600.0, math.inf]
+
+
+@pytest.mark.filterwarnings("error")
+def test_jobs_that_are_stopped_now_and_then_are_judged_too():
+    jobs = [
+        replace(job, preemptible=True, priority=int(n % 5 == 0), checkpoint_interval_s=600.0)
+        for n, job in enumerate(busy(300))
+    ]
+    setting = Setting(policy=policy_of("priority"))
+    rows = starts(
+        CLUSTER, jobs, setting, (), from_s=86_400.0, every_s=7200.0, luck=Luck(num_samples=5)
+    )
+    assert rows[0].num_moments > 15
+    assert 0.2 < rows[0].started_by_p50_fraction < 0.8
 
 
 CASES = {

@@ -14,7 +14,8 @@ waits of the queue  what jobs of the queue waited in the same time, of those tha
 
 import copy
 import math
-from collections.abc import Callable, Mapping, Sequence
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -23,6 +24,7 @@ import numpy.typing as npt
 from clusterwright import learn, sched, twin
 from clusterwright.learn import History, Outlook, Past
 from clusterwright.model.cluster import Cluster
+from clusterwright.model.event import EventKind
 from clusterwright.model.job import Job
 from clusterwright.sched import Picture, State
 from clusterwright.twin import Expected, Luck, Outcome, Setting, StartForecast
@@ -68,6 +70,8 @@ class _Moment:
 
     at_s: float
     jobs: list[str]
+    true_s: Column
+    """When each started next; infinity for never."""
     told: dict[str, Column] = field(default_factory=dict)
 
 
@@ -113,7 +117,7 @@ def starts(
 
     outcome = twin.run(cluster, jobs, setting, looks_s=times, look=look)
     known = Known(outcome, past)
-    mended = _Mended(known.start_s)
+    mended = _Mended()
     moments = []
     for number, one in enumerate(seen, 1):
         told(f"moment {number} of {len(seen)}, {len(one.waiting):,} jobs wait")
@@ -123,14 +127,15 @@ def starts(
         found = twin.forecast(one, cluster, expected, setting, recent=recent, luck=luck)
         if not found:
             continue
-        moment = _Moment(at_s=one.at_s, jobs=[start.job for start in found])
+        names = [start.job for start in found]
+        moment = _Moment(at_s=one.at_s, jobs=names, true_s=known.next_starts_s(names, one.at_s))
         moment.told["the twin"] = _levels(found)
         moment.told["the twin, mended"] = mended.told(moment)
         moment.told["waits of the queue"] = known.waited(moment)
         moments.append(moment)
     if not moments:
         return ()
-    return tuple(_row(name, moments, known.start_s) for name in moments[0].told)
+    return tuple(_row(name, moments) for name in moments[0].told)
 
 
 def _levels(found: Sequence[StartForecast]) -> Column:
@@ -145,12 +150,11 @@ class Known:
         self._jobs = outcome.jobs
         self._number = {job.job_id: number for number, job in enumerate(outcome.jobs)}
         self._submit_s = [job.submit_s for job in outcome.jobs]
-        starts_s = outcome.records.first_start_s.tolist()
         ends_s = outcome.records.end_s.tolist()
-        self.start_s: Mapping[str, float] = {
-            job.job_id: math.inf if math.isnan(start_s) else start_s
-            for job, start_s in zip(outcome.jobs, starts_s, strict=True)
-        }
+        self._starts_s: list[list[float]] = [[] for _ in outcome.jobs]  # of each job, in order
+        for event in outcome.log.events():
+            if event.kind is EventKind.START:
+                self._starts_s[event.job].append(event.time_s)
         here = [Past(job=job, end_s=end_s) for job, end_s in zip(self._jobs, ends_s, strict=True)]
         self._ends = learn.ended([*past, *here], math.inf)
         self._history = History()
@@ -184,11 +188,20 @@ class Known:
         first, last = np.searchsorted(self._submit_s, [at_s - _RECENT_S, at_s], side="right")
         return [self._expected(job) for job in self._jobs[first:last]]
 
+    def next_starts_s(self, names: Iterable[str], at_s: Seconds) -> Column:
+        """Return when jobs that wait at a time start next; one that was stopped starts again."""
+        found = []
+        for name in names:
+            starts_s = self._starts_s[self._number[name]]
+            after = bisect_left(starts_s, at_s)
+            found.append(starts_s[after] if after < len(starts_s) else math.inf)
+        return np.array(found)
+
     def waited(self, moment: _Moment) -> Column:
         """Return the starts that past waits of each queue would foretell."""
         waits: dict[str, list[float]] = {}
-        for job in self._jobs:
-            start_s = self.start_s[job.job_id]
+        for job, starts_s in zip(self._jobs, self._starts_s, strict=True):
+            start_s = starts_s[0] if starts_s else math.inf
             if moment.at_s - _WINDOW_S < start_s <= moment.at_s:
                 waits.setdefault(job.queue, []).append(start_s - job.submit_s)
         rows = []
@@ -215,8 +228,7 @@ class Known:
 class _Mended:
     """Levels moved by how far they were off lately."""
 
-    def __init__(self, start_s: Mapping[str, float]) -> None:
-        self._start_s = start_s
+    def __init__(self) -> None:
         self._moments: list[_Moment] = []
 
     def told(self, moment: _Moment) -> Column:
@@ -240,9 +252,8 @@ class _Mended:
         errors, seen, weights = [], [], []
         for one in self._moments:
             told = one.told["the twin"][:, column] - one.at_s + _LEAST_S
-            starts_s = np.array([self._start_s[name] for name in one.jobs])
-            known = starts_s <= now_s
-            true = np.minimum(starts_s, now_s) - one.at_s + _LEAST_S
+            known = one.true_s <= now_s
+            true = np.minimum(one.true_s, now_s) - one.at_s + _LEAST_S
             usable = np.isfinite(told)
             errors.append(np.log(true[usable] / told[usable]))
             seen.append(known[usable])
@@ -290,8 +301,8 @@ def censored_quantile(
     return float(values[reached[0]] if reached.size else values[known].max())
 
 
-def _row(name: str, moments: Sequence[_Moment], start_s: Mapping[str, float]) -> StartsRow:
-    true = np.array([start_s[job] for one in moments for job in one.jobs])
+def _row(name: str, moments: Sequence[_Moment]) -> StartsRow:
+    true = np.concatenate([one.true_s for one in moments])
     told = np.concatenate([one.told[name] for one in moments])
     began = (true[:, None] <= told).mean(axis=0)
     finite = np.isfinite(true) & np.isfinite(told).all(axis=1)
