@@ -1,9 +1,10 @@
 """Which accelerators jobs try, where they differ: the fastest first, or what they make best use of.
 
 Drawn jobs, and with the traces at hand the jobs of Philly in October 2017, on nodes of two or three
-models; a memory-bound part is drawn for each job, or for each queue of Philly. Seeds, mixes and
-models are others than those that the bounds of `twin.matching` were chosen on. Run alone:
-`python benchmarks/matching.py [drawn|philly]`; it counts in time of the twin, so any machine does.
+models; a memory-bound part is drawn for each job, or for each queue of Philly. The bounds of
+`twin.matching` were chosen on other seeds, with A100 beside L40S, H100 or both. Run alone:
+`python benchmarks/matching.py [drawn|philly|moves]`; it counts in time of the twin, so that any
+machine does.
 """
 
 import csv
@@ -18,6 +19,7 @@ import numpy as np
 
 from clusterwright import catalog, twin
 from clusterwright.model.cluster import Cluster, NodeGroup
+from clusterwright.model.event import EventKind
 from clusterwright.model.job import Job
 from clusterwright.sched import policy_of
 
@@ -66,14 +68,14 @@ def drawn(seed: int, count: int = 3000) -> list[Job]:
     return sorted(jobs, key=lambda job: job.submit_s)
 
 
-def philly() -> list[Job]:
-    """Return the jobs of October that take up to 16 accelerators; queues differ in what bounds."""
+def philly(most: float = 16.0) -> list[Job]:
+    """Return the jobs of October of at most so many accelerators; queues differ in what bounds."""
     rng = random.Random(7)  # noqa: S311 - as above
     bound: dict[str, float] = {}
     jobs = []
     with gzip.open(PHILLY, "rt") as file:
         for row in csv.DictReader(file):
-            if not 1 <= float(row["gpus"] or 0) <= 16:
+            if not 1 <= float(row["gpus"] or 0) <= most:
                 continue
             mean = bound.setdefault(row["vc"], rng.random())
             part = min(1.0, max(0.0, rng.gauss(mean, 0.1)))
@@ -156,10 +158,43 @@ def show_philly() -> None:
             print(f"| Philly, {name} | {load} | {row[2]:,.0f} s | {cells} |", flush=True)
 
 
+def show_moves() -> None:
+    """Print what moving jobs together does for those that take a node or more."""
+    jobs = [
+        replace(
+            job,
+            preemptible=True,
+            memory_bound_fraction=None,
+            checkpoint_interval_s=1800.0,
+            checkpoint_stall_s=29.0,
+            restart_s=120.0,
+        )
+        for job in philly(most=float("inf"))
+    ]
+    gather = policy_of("gather")
+    for nodes in (69, 80, 100):
+        cluster = cluster_of({"": nodes})
+        held_s = 0.0
+        for policy in (replace(gather, name="easy", preempt=()), gather):
+            played = twin.run(cluster, jobs, twin.Setting(policy=policy))
+            waits = played.records.waited_s
+            wide = np.array([job.num_gpus_ratio >= 8 for job in played.jobs])
+            moves = sum(event.kind is EventKind.PREEMPT for event in played.log.events())
+            held_s = held_s or float(played.records.held_s.sum())
+            print(
+                f"| {nodes} | {policy.name} | {waits.mean():,.0f} s "
+                f"| {np.percentile(waits, 95):,.0f} s | {waits[wide].mean():,.0f} s ({wide.sum()}) "
+                f"| {moves} | {played.records.held_s.sum() / held_s:.4f} |",
+                flush=True,
+            )
+
+
 if __name__ == "__main__":
     print("| centre | load | fastest | " + " | ".join(METHODS) + " |")
-    chosen = sys.argv[1:] or ("drawn", "philly")
+    chosen = sys.argv[1:] or ("drawn", "philly", "moves")
     if "drawn" in chosen:
         show_drawn()
     if "philly" in chosen and PHILLY.exists():
         show_philly()
+    if "moves" in chosen and PHILLY.exists():
+        show_moves()
