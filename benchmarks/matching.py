@@ -22,6 +22,7 @@ from clusterwright.model.cluster import Cluster, NodeGroup
 from clusterwright.model.event import EventKind
 from clusterwright.model.job import Job
 from clusterwright.sched import policy_of
+from clusterwright.twin.matching import matched
 
 SEEDS = (11, 12, 13)
 LOADS = (0.3, 0.5, 0.7, 0.9, 1.1)
@@ -94,7 +95,7 @@ def philly(most: float = 16.0) -> list[Job]:
 
 def at_load(jobs: Sequence[Job], cluster: Cluster, load: float) -> list[Job]:
     """Return jobs that come at such a pace that the best match has a load."""
-    scale = twin.matched(cluster, jobs, bounds_of(cluster)).pools["q"].load_ratio / load
+    scale = matched(cluster, jobs, bounds_of(cluster)).pools["q"].load_ratio / load
     return [replace(job, submit_s=job.submit_s * scale) for job in jobs]
 
 
@@ -116,7 +117,7 @@ def mean_s(cluster: Cluster, jobs: Sequence[Job], matching: str, typical: Sequen
         ready = twin.fastest_first(jobs, bounds)
     else:
         seen = typical if matching == "best, by others" else ()
-        found = twin.matched(cluster, jobs, bounds, typical=seen)
+        found = matched(cluster, jobs, bounds, typical=seen)
         ready, speeds = found.jobs, replace(speeds, usable=found.usable)
     played = twin.run(cluster, ready, twin.Setting(policy=EASY), rate=speeds.on(cluster))
     submit = np.array([job.submit_s for job in played.jobs])

@@ -14,7 +14,8 @@ from clusterwright.cli.main import run as command
 from clusterwright.model.cluster import Cluster, NodeGroup
 from clusterwright.model.job import Job
 from clusterwright.sched import policy_of
-from clusterwright.twin import Roofline, Setting, Speeds, matched, rooflines, run, speeds_on
+from clusterwright.twin import Roofline, Setting, Speeds, rooflines, run, speeds_on
+from clusterwright.twin.matching import matched
 
 # Alike in their geometric mean: one has the arithmetic, the other the memory.
 BOUNDS = {

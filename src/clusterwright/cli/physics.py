@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
@@ -12,8 +12,11 @@ from clusterwright.errors import UsageError
 from clusterwright.model.cluster import Cluster
 from clusterwright.model.design import Design
 from clusterwright.model.job import Job
-from clusterwright.twin import Matching, Setting, Speeds
+from clusterwright.twin import Setting, Speeds
 from clusterwright.units import Fraction, Seconds
+
+if TYPE_CHECKING:
+    from clusterwright.twin.matching import Matching
 
 
 @Parameter(name="*")
@@ -110,7 +113,9 @@ class Physics:
             bounds = twin.rooflines(models, catalog)
             speeds = replace(speeds, rooflines=bounds)
             if self.matching == "best":
-                found = twin.matched(cluster, jobs, bounds, pooled=pooled)
+                from clusterwright.twin.matching import matched  # a solver that few runs need
+
+                found = matched(cluster, jobs, bounds, pooled=pooled)
                 _tell(found, say)
                 return replace(speeds, usable=found.usable), found.jobs
             jobs = twin.fastest_first(jobs, bounds)
@@ -122,7 +127,7 @@ class Physics:
         return speeds, jobs
 
 
-def _tell(found: Matching, say: Callable[[str], None]) -> None:
+def _tell(found: "Matching", say: Callable[[str], None]) -> None:
     """Say what the accelerators of each pool are worth, and how many jobs are held to some."""
     for name, pool in found.pools.items():
         least = min(pool.price_ratio.values())

@@ -15,7 +15,6 @@ from clusterwright.twin.forecast import (
 )
 from clusterwright.twin.hourly import series
 from clusterwright.twin.kernel import Outcome, Setting, describe_policies, run
-from clusterwright.twin.matching import Matching, matched
 from clusterwright.twin.recording import Recording, record
 from clusterwright.twin.recording import read as read_recording
 from clusterwright.twin.recording import to_bytes as recording_bytes
@@ -38,7 +37,6 @@ __all__ = [
     "JobStart",
     "Lemons",
     "Luck",
-    "Matching",
     "Outcome",
     "Power",
     "Recording",
@@ -55,7 +53,6 @@ __all__ = [
     "futures",
     "jobs_of",
     "knows_run_times",
-    "matched",
     "of_design",
     "power_of",
     "read_recording",
